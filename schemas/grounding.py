@@ -1,0 +1,154 @@
+"""How each leaf of a report must be founded on the supplied text.
+
+Owns the four kinds (`extract`: a verbatim span of the text; `normalize`: read in the text, written in another form;
+`classify`: chosen from the schema's own labels; `compose`: free wording), their inference from a schema node where
+`x-grounding` is missing, and the list of leaves of an instance. Knows no note and no model.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Literal, get_args
+
+from schemas.canonical import Json
+from schemas.nodes import Schema, dereferenced, resolve
+from schemas.violation import parts_of, pointer
+
+Kind = Literal["extract", "normalize", "classify", "compose"]
+KINDS: tuple[Kind, ...] = get_args(Kind)
+ANNOTATION = "x-grounding"
+Scalar = str | int | float | bool | None
+
+
+class KindUnknown(ValueError):
+    """An `x-grounding` that is none of the four kinds."""
+
+    def __init__(self, kind: object) -> None:
+        super().__init__(f"{ANNOTATION} is {kind!r}, not one of {', '.join(KINDS)}")
+        self.kind = kind
+
+
+def grounding(node: Schema, root: Schema | None = None) -> Kind:
+    """The kind of a leaf's schema node: its annotation, or inferred; `root` is needed where it holds `$ref`s.
+
+    A node of alternatives takes the annotation or inference of its first alternative that is not null.
+
+    Raises:
+        KindUnknown: an `x-grounding` of another name.
+    """
+    return grounding_of(list(_views(root, node)))
+
+
+def grounding_of(views: Sequence[dict[str, Json]]) -> Kind:
+    """The kind of a leaf that several nodes describe together: their first annotation, or inferred."""
+    told = [kind for view in views if (kind := _told(view)) is not None]
+    return told[0] if told else next((_inferred(view) for view in views if _asserts(view)), "extract")
+
+
+def _told(node: dict[str, Json]) -> Kind | None:
+    if ANNOTATION not in node:
+        return None
+    for kind in KINDS:
+        if node[ANNOTATION] == kind:
+            return kind
+    raise KindUnknown(node[ANNOTATION])
+
+
+def _asserts(node: dict[str, Json]) -> bool:
+    return node.get("type") != "null" and any(key in node for key in ("type", "enum", "const", "pattern", "format"))
+
+
+def _inferred(node: dict[str, Json]) -> Kind:
+    if "enum" in node or "const" in node or _types(node) == {"boolean"}:
+        return "classify"
+    if "pattern" in node or "format" in node or _types(node) & {"integer", "number"}:
+        return "normalize"
+    return "extract"
+
+
+def _types(node: dict[str, Json]) -> set[str]:
+    named = node.get("type", [])
+    return ({named} if isinstance(named, str) else set(named)) - {"null"}
+
+
+def _views(root: Schema | None, node: Schema, seen: tuple[int, ...] = ()) -> Iterator[dict[str, Json]]:
+    """The node, then every node that also describes the same value: through $ref, allOf, anyOf, oneOf, then, else."""
+    if not isinstance(node, dict) or id(node) in seen:
+        return
+    yield node
+    seen = (*seen, id(node))
+    if "$ref" in node and root is not None:
+        yield from _views(root, resolve(root, node["$ref"]), seen)
+    for keyword in ("allOf", "anyOf", "oneOf"):
+        for branch in node.get(keyword, ()):
+            yield from _views(root, branch, seen)
+    for keyword in ("then", "else"):
+        yield from _views(root, node.get(keyword), seen)
+
+
+def leaves(instance: Json, path: tuple[str | int, ...] = ()) -> Iterator[tuple[str, Scalar]]:
+    """Each scalar (string, number, boolean or null) of an instance with its JSON Pointer, in document order."""
+    if isinstance(instance, dict):
+        for key, value in instance.items():
+            yield from leaves(value, (*path, key))
+    elif isinstance(instance, list):
+        for i, value in enumerate(instance):
+            yield from leaves(value, (*path, i))
+    else:
+        yield pointer(path), instance
+
+
+def leaf_kinds(schema: Schema) -> dict[str, Kind]:
+    """The kind of every leaf a non-recursive schema can describe; '*' stands for an array index or a further key.
+
+    Where a schema recurses, each recursive node is entered once.
+    """
+    return dict(_leaf_kinds(schema, schema, (), ()))
+
+
+def _leaf_kinds(root: Schema, node: Schema, path: tuple[str, ...], seen: tuple[int, ...]) -> Iterator[tuple[str, Kind]]:
+    views = list(_views(root, node))
+    if any(id(view) in seen for view in views):
+        return
+    seen = (*seen, *(id(view) for view in views))
+    inner = {name: sub for view in views for name, sub in reversed(list(_slots(view)))}
+    for name in dict.fromkeys(name for view in views for name, _ in _slots(view)):
+        yield from _leaf_kinds(root, inner[name], (*path, name), seen)
+    if not inner:
+        yield pointer(path), grounding(node, root)
+
+
+def _slots(node: dict[str, Json]) -> Iterator[tuple[str, Schema]]:
+    yield from node.get("properties", {}).items()
+    for i, item in enumerate(node.get("prefixItems", ())):
+        yield str(i), item
+    for keyword in ("items", "additionalProperties"):
+        if isinstance(node.get(keyword), dict):
+            yield "*", node[keyword]
+
+
+def kind_at(schema: Schema, path: str) -> Kind:
+    """The kind of the leaf at a JSON Pointer of an instance; a leaf that no subschema describes is `extract`.
+
+    Raises:
+        ValueError: the path is not a JSON Pointer.
+    """
+    nodes = [schema]
+    for part in parts_of(path):
+        nodes = [sub for node in nodes for view in _views(schema, node) for sub in _step(view, part)]
+    kinds = [kind for node in nodes for view in _views(schema, node) if (kind := _told(view))]
+    inferred = (grounding(node, schema) for node in nodes if isinstance(dereferenced(schema, node), dict))
+    return kinds[0] if kinds else next(inferred, "extract")
+
+
+def _step(node: dict[str, Json], part: str) -> Iterator[Schema]:
+    if part in node.get("properties", {}):
+        yield node["properties"][part]
+    elif isinstance(node.get("additionalProperties"), dict):
+        yield node["additionalProperties"]
+    if part.isascii() and part.isdigit():
+        prefix = node.get("prefixItems", [])
+        if int(part) < len(prefix):
+            yield prefix[int(part)]
+        elif isinstance(node.get("items"), dict):
+            yield node["items"]

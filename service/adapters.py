@@ -1,0 +1,102 @@
+"""Adapters: LoRA weights on disk, bound by digest to one base and one schema.
+
+Owns reading and matching; a name never decides anything that a digest can. Knows nothing of requests.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from safetensors.torch import load_file
+from torch import Tensor
+
+from service.checkpoint import CheckpointInvalid, digest_of, read_json
+from service.engine.torch_executor import LowRank
+from service.errors import AdapterMismatch, AdapterUnknown
+
+_WEIGHT = re.compile(r"layers\.(\d+)\.(?:self_attn|mlp)\.(\w+_proj)\.lora_([AB])\.weight$")
+_PLAIN = {"lora_bias": False, "use_dora": False, "use_rslora": False, "bias": "none", "modules_to_save": None, "alpha_pattern": {}, "rank_pattern": {}}
+
+
+@dataclass(frozen=True, slots=True)
+class Adapter:
+    """A LoRA adapter; `size_bytes` of its weights. Built by `read_adapter`."""
+
+    adapter_id: str
+    schema_id: str
+    schema_digest: str
+    adapter_digest: str
+    base_digest: str
+    rank: int
+    lora_alpha: float
+    size_bytes: int
+    weights: LowRank = field(repr=False, compare=False)
+
+
+def read_adapter(path: Path) -> Adapter:
+    """Read a peft adapter directory with its metadata.json.
+
+    Raises: CheckpointInvalid naming the file, when something is missing or the adapter is more than plain LoRA.
+    """
+    config, facts = read_json(path / "adapter_config.json"), read_json(path / "metadata.json")
+    for option, plain in _PLAIN.items():
+        if config.get(option, plain) not in (plain, None):
+            raise CheckpointInvalid(f"{path / 'adapter_config.json'}: {option} = {config[option]!r} is not supported")
+    file = path / "adapter_model.safetensors"
+    if not file.is_file():
+        raise CheckpointInvalid(f"{file}: missing")
+    try:
+        rank, alpha = int(config["r"]), float(config["lora_alpha"])
+        names = {key: str(facts[key]) for key in ("adapter_id", "schema_id", "schema_digest", "base_digest")}
+    except (KeyError, TypeError, ValueError) as error:
+        raise CheckpointInvalid(f"{path}: adapter_config.json or metadata.json lacks {error}") from error
+    weights = LowRank(_factors(load_file(file), file), alpha / rank)
+    return Adapter(**names, adapter_digest=digest_of([file]), rank=rank, lora_alpha=alpha, size_bytes=file.stat().st_size, weights=weights)
+
+
+def _factors(tensors: dict[str, Tensor], file: Path) -> dict[tuple[int, str], tuple[Tensor, Tensor]]:
+    found: dict[tuple[int, str], dict[str, Tensor]] = {}
+    for name, tensor in tensors.items():
+        match = _WEIGHT.search(name)
+        if match is None:
+            raise CheckpointInvalid(f"{file}: {name} is no low-rank factor of a projection")
+        found.setdefault((int(match[1]), match[2]), {})[match[3]] = tensor
+    return {key: (pair["A"], pair["B"]) for key, pair in found.items()}
+
+
+class AdapterStore:
+    """The adapters of one base.
+
+    Raises on construction: AdapterMismatch when an adapter was made for another base.
+    """
+
+    def __init__(self, adapters: Iterable[Adapter], base_digest: str) -> None:
+        self._by_id = {adapter.adapter_id: adapter for adapter in adapters}
+        for adapter in self._by_id.values():
+            if adapter.base_digest != base_digest:
+                raise AdapterMismatch(adapter.adapter_id, "base", adapter.base_digest, base_digest)
+
+    def __iter__(self) -> Iterator[Adapter]:
+        return iter(sorted(self._by_id.values(), key=lambda a: a.adapter_id))
+
+    def resolve(self, adapter_id: str | None, schema_digest: str) -> Adapter | None:
+        """The named adapter, or the one made for the schema, or None for the base.
+
+        Raises: AdapterUnknown; AdapterMismatch when it was made for another schema.
+        """
+        if adapter_id is None:
+            return next((a for a in self if a.schema_digest == schema_digest), None)
+        adapter = self._by_id.get(adapter_id)
+        if adapter is None:
+            raise AdapterUnknown(adapter_id, tuple(sorted(self._by_id)))
+        if adapter.schema_digest != schema_digest:
+            raise AdapterMismatch(adapter_id, "schema", adapter.schema_digest, schema_digest)
+        return adapter
+
+
+def adapter_directories(root: Path) -> list[Path]:
+    """The adapters below a directory: each a directory with an adapter_config.json."""
+    return sorted(p.parent for p in root.glob("*/adapter_config.json"))

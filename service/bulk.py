@@ -1,0 +1,190 @@
+"""Many requests from JSON lines: one line out for every line in, in order, many in flight.
+
+Owns: how a line is read, told and never lost. In: {"id", "question", "context"?: [{"id", "text"}]}.
+Out: {"id", "code", "report", "valid", "native_valid", ...}; a line that cannot be answered has its code, reason,
+message ("line 7: ...") and offending fields in place of a report.
+Does not know: whether its requests go to a server or to this process, or how to show progress.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from dataclasses import asdict, dataclass, field
+from typing import IO, Any
+
+from schemas.canonical import JsonInvalid, canonical_json, parse_json
+from service.client import ReportError
+from service.errors import Failure, FieldViolation, failure_of
+from service.request import ContextItem, DecodingOptions, GenerationRequest
+from service.result import GenerationResult
+
+Send = Callable[[GenerationRequest], Awaitable[GenerationResult]]
+
+BACKOFF_S = (0.1, 0.2, 0.4, 0.8, 1.6, 3.2)
+"""Waits before a line is sent again to a server whose queue is full."""
+
+_KEYS = frozenset({"id", "question", "context"})
+
+
+@dataclass(frozen=True, slots=True)
+class Defaults:
+    """What every line's request shares."""
+
+    schema_id: str | None = None
+    schema_json: str | None = None
+    adapter_id: str | None = None
+    options: DecodingOptions = field(default_factory=DecodingOptions)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What became of one line; `ok` if it has a valid report."""
+
+    text: str
+    ok: bool
+
+
+class LineInvalid(ValueError):
+    """The line is no request: not UTF-8, not JSON, or not of the documented form."""
+
+
+async def answer_lines(
+    lines: IO[bytes], send: Send, defaults: Defaults, *, num_in_flight: int
+) -> AsyncGenerator[Answer]:
+    """An answer for each line, in order and as soon as it is its turn; at most `num_in_flight` lines are held."""
+    places = asyncio.Semaphore(num_in_flight)
+    answers: asyncio.Queue[asyncio.Task[Answer] | None] = asyncio.Queue()
+
+    async def read_all() -> None:
+        for number in itertools.count(1):
+            await places.acquire()
+            line = await asyncio.to_thread(lines.readline)  # a pipe may keep us waiting
+            if not line:
+                break
+            answers.put_nowait(asyncio.create_task(_answer(number, line, send, defaults)))
+
+    reader = asyncio.create_task(read_all())
+    reader.add_done_callback(lambda _: answers.put_nowait(None))
+    try:
+        while (task := await answers.get()) is not None:
+            yield await task
+            places.release()
+        await reader
+    finally:
+        reader.cancel()
+        while not answers.empty():
+            if (left := answers.get_nowait()) is not None:
+                left.cancel()
+
+
+async def _answer(number: int, line: bytes, send: Send, defaults: Defaults) -> Answer:
+    line_id: object = None
+    try:
+        record = read_line(line)
+        line_id = record.get("id")
+        result = await _send_patiently(send, to_request(record, defaults))
+    except Exception as error:
+        return Answer(canonical_json(_failed(number, line_id, failure_from(error))), ok=False)
+    return Answer(canonical_json({"id": line_id} | told(result)), ok=result.valid)
+
+
+async def _send_patiently(send: Send, request: GenerationRequest) -> GenerationResult:
+    for wait_s in BACKOFF_S:
+        try:
+            return await send(request)
+        except Exception as error:
+            if failure_from(error).reason != "QUEUE_FULL":
+                raise
+        await asyncio.sleep(wait_s)
+    return await send(request)
+
+
+def read_line(line: bytes) -> dict[str, Any]:
+    """The JSON object of a line.
+
+    Raises:
+        LineInvalid: it is not one.
+    """
+    try:
+        record = parse_json(line.decode("utf-8-sig"))
+    except UnicodeDecodeError as error:
+        raise LineInvalid(f"is not UTF-8 at byte {error.start}") from None
+    except JsonInvalid as error:
+        raise LineInvalid(f"is {error.reason}" if line.strip() else "is empty") from None
+    if not isinstance(record, dict):
+        raise LineInvalid("is not a JSON object")
+    return record
+
+
+def to_request(record: dict[str, Any], defaults: Defaults) -> GenerationRequest:
+    """The request of a line's object.
+
+    Raises:
+        LineInvalid: it has not the documented form.
+        RequestInvalid: it breaks the contract.
+    """
+    if unknown := sorted(record.keys() - _KEYS):
+        raise LineInvalid(f"has unknown keys: {', '.join(unknown)}")
+    if not isinstance(record.get("id"), (str, int)) or isinstance(record["id"], bool):
+        raise LineInvalid('has no "id" that is a string or an integer')
+    if not isinstance(record.get("question"), str):
+        raise LineInvalid('has no "question" that is a string')
+    return GenerationRequest(
+        question=record["question"],
+        context=_context(record.get("context")),
+        schema_id=defaults.schema_id,
+        schema_json=defaults.schema_json,
+        adapter_id=defaults.adapter_id,
+        options=defaults.options,
+    )
+
+
+def _context(value: object) -> tuple[ContextItem, ...]:
+    if value is None:
+        return ()
+    if not isinstance(value, list) or not all(_is_context_item(item) for item in value):
+        raise LineInvalid('has a "context" that is no list of {"id": string, "text": string}')
+    return tuple(ContextItem(item["id"], item["text"]) for item in value)
+
+
+def _is_context_item(value: object) -> bool:
+    return (
+        isinstance(value, dict) and value.keys() == {"id", "text"} and all(isinstance(v, str) for v in value.values())
+    )
+
+
+def failure_from(error: Exception) -> Failure:
+    """What an exception of a line, of this process or of a server is told as."""
+    if isinstance(error, ReportError):
+        return error.failure
+    if isinstance(error, LineInvalid):
+        return Failure("INVALID_ARGUMENT", "REQUEST_INVALID", str(error), (FieldViolation("line", str(error)),))
+    return failure_of(error)
+
+
+def _failed(number: int, line_id: object, failure: Failure) -> dict[str, Any]:
+    return {
+        "id": line_id if isinstance(line_id, (str, int)) else None,
+        "code": failure.code,
+        "report": None,
+        "valid": False,
+        "native_valid": False,
+        "reason": failure.reason,
+        "message": f"line {number}: {failure.message}",
+        "field_violations": [asdict(violation) for violation in failure.field_violations],
+        "violations": [asdict(violation) for violation in failure.report_violations],
+    }
+
+
+def told(result: GenerationResult) -> dict[str, Any]:
+    """A result as a JSON object; a report that is no JSON stands as "report_text" beside a null report."""
+    fields = asdict(result) | {"finish_reason": result.finish_reason.name}
+    text = fields.pop("report_json")
+    first = {"code": "OK", "report": None}
+    try:
+        first["report"] = parse_json(text)
+    except JsonInvalid:
+        first["report_text"] = text.encode("utf-8", "replace").decode("utf-8")
+    return first | fields

@@ -1,0 +1,145 @@
+"""Checkpoints of the Mistral family: a base model's weights, sizes and tokenizer, from a directory or a hub id.
+
+Owns reading (safetensors and JSON only, nothing that could run code) and digests. Knows nothing of execution: `engine/torch_executor.py` runs what is read here.
+Needs neither transformers nor peft. Run: `read_base("path/or/hub-id")`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from safetensors import safe_open
+from tokenizers import Tokenizer
+from torch import Tensor
+
+EMBEDDED = Path(__file__).parent / "embedded"
+EMBEDDED_BASE = EMBEDDED / "base"
+EMBEDDED_ADAPTERS = EMBEDDED / "adapters"
+
+
+class CheckpointInvalid(ValueError):
+    """A checkpoint that cannot be used; names the file and what to do about it."""
+
+
+@dataclass(frozen=True, slots=True)
+class ModelConfig:
+    """The sizes of a Mistral-family decoder; dimensions in elements, `context_length` in tokens."""
+
+    vocab_size: int
+    hidden_size: int
+    num_layers: int
+    num_heads: int
+    num_kv_heads: int
+    head_dim: int
+    rms_norm_eps: float
+    rope_theta: float
+    context_length: int
+    tied_embeddings: bool
+    bos_id: int | None
+    eos_ids: tuple[int, ...]
+
+    @classmethod
+    def from_json(cls, config: dict[str, Any], source: Path) -> ModelConfig:
+        """Raises: CheckpointInvalid for another model type, a scaled RoPE, or a missing size."""
+        if config.get("model_type") != "mistral":
+            raise CheckpointInvalid(f"{source}: model_type is {config.get('model_type')!r}; only 'mistral' is run")
+        rope = config.get("rope_parameters") or config.get("rope_scaling") or {}
+        if rope.get("rope_type", rope.get("type", "default")) != "default":
+            raise CheckpointInvalid(f"{source}: rope type {rope.get('rope_type')!r} is not supported; only 'default' is")
+        eos = config.get("eos_token_id")
+        try:
+            return cls(
+                vocab_size=config["vocab_size"],
+                hidden_size=config["hidden_size"],
+                num_layers=config["num_hidden_layers"],
+                num_heads=config["num_attention_heads"],
+                num_kv_heads=config.get("num_key_value_heads") or config["num_attention_heads"],
+                head_dim=config.get("head_dim") or config["hidden_size"] // config["num_attention_heads"],
+                rms_norm_eps=config.get("rms_norm_eps", 1e-6),
+                rope_theta=float(rope.get("rope_theta") or config.get("rope_theta") or 10_000.0),
+                context_length=min(config["max_position_embeddings"], config.get("sliding_window") or 1 << 30),
+                tied_embeddings=bool(config.get("tie_word_embeddings", False)),
+                bos_id=config.get("bos_token_id"),
+                eos_ids=tuple(eos) if isinstance(eos, list) else (int(eos),),
+            )
+        except (KeyError, TypeError) as error:
+            raise CheckpointInvalid(f"{source}: {error} is missing or malformed") from error
+
+
+@dataclass(frozen=True, slots=True)
+class Base:
+    """A base model read from disk; `digest` is of its weights, in order of file name."""
+
+    path: Path
+    config: ModelConfig
+    tokenizer: Tokenizer
+    digest: str
+    metadata: dict[str, Any]
+
+    def weights(self) -> Iterator[tuple[str, Tensor]]:
+        """(name, tensor) of every weight, read lazily, in the dtype of the file."""
+        for file in weight_files(self.path):
+            with safe_open(file, framework="pt") as tensors:
+                for name in tensors.keys():  # noqa: SIM118 - no iteration in safe_open
+                    yield name, tensors.get_tensor(name)
+
+    @property
+    def size_bytes(self) -> int:
+        return sum(f.stat().st_size for f in weight_files(self.path))
+
+
+def weight_files(path: Path) -> list[Path]:
+    """The safetensors of a checkpoint; Mistral's own `consolidated` layout is not the one read here."""
+    files = sorted(f for f in path.glob("*.safetensors") if not f.name.startswith("consolidated"))
+    if not files:
+        raise CheckpointInvalid(f"{path}: no *.safetensors; convert the checkpoint with transformers' save_pretrained")
+    return files
+
+
+def digest_of(files: list[Path]) -> str:
+    """sha256 over the sha256 of each file, in order; "sha256:<64 hex>"."""
+    outer = hashlib.sha256()
+    for file in files:
+        with file.open("rb") as data:
+            outer.update(hashlib.file_digest(data, "sha256").digest())
+    return f"sha256:{outer.hexdigest()}"
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Raises: CheckpointInvalid when the file is missing or no JSON object."""
+    try:
+        found = json.loads(path.read_text("utf-8"))
+    except (OSError, ValueError) as error:
+        raise CheckpointInvalid(f"{path}: {error}") from error
+    if not isinstance(found, dict):
+        raise CheckpointInvalid(f"{path}: not a JSON object")
+    return found
+
+
+def read_base(base: str | Path | None = None) -> Base:
+    """Read a base from a directory, or by a hub id through huggingface_hub; None is the shipped one.
+
+    Raises: CheckpointInvalid; whatever huggingface_hub raises when a hub id cannot be had.
+    """
+    path = EMBEDDED_BASE if base is None else Path(base)
+    if not path.is_dir():
+        path = _downloaded(str(base))
+    tokenizer_file = path / "tokenizer.json"
+    if not tokenizer_file.is_file():
+        raise CheckpointInvalid(f"{tokenizer_file}: missing; save a fast tokenizer beside the weights")
+    tokenizer = Tokenizer.from_file(str(tokenizer_file))
+    tokenizer.encode_special_tokens = True
+    metadata = path / "metadata.json"
+    config = ModelConfig.from_json(read_json(path / "config.json"), path / "config.json")
+    return Base(path, config, tokenizer, digest_of(weight_files(path)), read_json(metadata) if metadata.exists() else {})
+
+
+def _downloaded(hub_id: str) -> Path:
+    from huggingface_hub import snapshot_download  # only a hub id needs it
+
+    return Path(snapshot_download(hub_id, allow_patterns=["*.json", "*.safetensors"], ignore_patterns=["consolidated*"]))

@@ -1,0 +1,210 @@
+"""The command line: `escribano serve | generate | schemas | adapters`.
+
+Owns: options, help and exit codes. 0: every report asked for is valid; 1: one is not, or a call failed; 2: wrong usage.
+Does not know: how reports are written (`service/opening.py` finds who does) or shown (`service/terminal.py`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from pydantic import ValidationError
+
+from service import logs, opening, terminal
+from service.bulk import Defaults, failure_from
+from service.client import DEFAULT_TIMEOUT_S
+from service.config import Settings
+from service.jsonl import STDIO, FileUnusable, answer_file
+from service.opening import Backend, OpenFailed
+from service.request import LIMITS, DecodingOptions, GenerationRequest, Mode
+from service.server import PortUnavailable
+from service.server import serve as serve_until_signal
+
+app = typer.Typer(
+    name="escribano",
+    help="Turn notes into JSON reports that are valid under a schema and true to the text.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+)
+
+Server = Annotated[str | None, typer.Option(help="HOST:PORT of a running server; without it, this process does it.")]
+Base = Annotated[str | None, typer.Option(help="Base model: a local path or hub id of a Mistral-family model.")]
+AdapterDirs = Annotated[list[Path] | None, typer.Option("--adapter-dir", help="Directory of a further adapter.")]
+Device = Annotated[str | None, typer.Option(help='"cpu" or "cuda".')]
+Timeout = Annotated[float, typer.Option(min=0.001, help="Seconds a report may take.")]
+
+
+@app.callback()
+def _warnings_to_stderr() -> None:
+    logs.configure("WARNING", as_json=False)
+
+
+@app.command()
+def serve(
+    host: Annotated[str | None, typer.Option(help="Address to listen on; unset: 127.0.0.1.")] = None,
+    port: Annotated[int | None, typer.Option(help="Port to listen on; 0 lets the system choose; unset: 50051.")] = None,
+    base: Base = None,
+    adapter_dir: AdapterDirs = None,
+    device: Device = None,
+    threads: Annotated[int | None, typer.Option(help="Threads for the model.")] = None,
+    log_json: Annotated[bool | None, typer.Option("--log-json", help="Log one JSON object a line.")] = None,
+) -> None:
+    """Serve reports over gRPC until SIGTERM or Ctrl-C.
+
+    Every option can also be set in the environment, ESCRIBANO_PORT=50052 and so on.
+
+    [bold]Examples[/]
+
+      escribano serve
+      escribano serve --port 0 --log-json
+      escribano serve --base ./my-mistral --adapter-dir ./my-adapter
+    """
+    given = {"host": host, "port": port, "base": base, "adapters": adapter_dir, "device": device, "threads": threads}
+    settings = _settings(log_json=log_json, **given)
+    logs.configure(settings.log_level, as_json=settings.log_json)
+    with _failures_shown():
+        serve_until_signal(opening.open_generator(settings), settings, lambda port: _ready(settings.host, port))
+
+
+@app.command()
+def generate(
+    question: Annotated[str | None, typer.Option(help="One text to report on.")] = None,
+    schema: Annotated[str | None, typer.Option(help="Id of a schema of the catalog.")] = None,
+    schema_file: Annotated[Path | None, typer.Option(help="A JSON Schema of your own.", dir_okay=False)] = None,
+    source: Annotated[Path | None, typer.Option("--input", "-i", help="JSON lines to read; - is stdin.")] = None,
+    target: Annotated[Path, typer.Option("--output", "-o", help="JSON lines to write; - is stdout.")] = STDIO,
+    server: Server = None,
+    adapter: Annotated[
+        str | None, typer.Option(help='Adapter id; "base" for none. Unset: the one for the schema.')
+    ] = None,
+    mode: Annotated[Mode, typer.Option(help="free has no mask: for measuring.")] = Mode.BACKSTOP,
+    max_new_tokens: Annotated[int | None, typer.Option(help=f"1 to {LIMITS.max_new_tokens}.")] = None,
+    temperature: Annotated[float, typer.Option(help="0 (greedy) to 2.")] = 0.0,
+    seed: Annotated[int, typer.Option(help="Seed of the sampling.")] = 0,
+    timeout: Timeout = DEFAULT_TIMEOUT_S,
+    in_flight: Annotated[int, typer.Option(min=1, max=1024, help="Lines worked on at once.")] = 16,
+    base: Base = None,
+    adapter_dir: AdapterDirs = None,
+    device: Device = None,
+) -> None:
+    """Write one report (--question) or one for every line of a file (--input).
+
+    Input lines are {"id", "question", "context"?: [{"id", "text"}]}. Output lines are in the same order,
+    {"id", "code", "report", "valid", "native_valid", "num_interventions", "finish_reason", ...}; a line that failed has
+    its code, reason and message. No line is lost. Exit code 0: every report is valid; 1: not every one.
+
+    [bold]Examples[/]
+
+      escribano generate --schema agent_status --question "Agent invoice-triage is on track, 80% done ..."
+      escribano generate --schema agent_status --input questions.jsonl --output reports.jsonl
+      cat questions.jsonl | escribano generate --schema agent_status --input - --server 127.0.0.1:50051 > reports.jsonl
+      escribano generate --schema-file ticket.json --question "..." --adapter base
+    """
+    if (question is None) == (source is None):
+        raise typer.BadParameter("give exactly one of --question and --input")
+    options = DecodingOptions(mode, max_new_tokens, temperature, seed)
+    defaults = Defaults(schema, _read_schema(schema_file), adapter, options)
+    backend = Backend(_settings(base=base, adapters=adapter_dir, device=device), server, timeout)
+    with _failures_shown():
+        if source is not None:
+            ok = asyncio.run(answer_file(source, target, backend, defaults, num_in_flight=in_flight))
+        else:
+            ok = asyncio.run(_generate_one(question or "", defaults, backend))
+    raise typer.Exit(0 if ok else 1)
+
+
+@app.command()
+def schemas(
+    schema_id: Annotated[str | None, typer.Argument(help="Print this schema's text.")] = None,
+    server: Server = None,
+) -> None:
+    """List the schemas of the catalog, or print one.
+
+    [bold]Examples[/]
+
+      escribano schemas
+      escribano schemas agent_status > agent_status.json
+    """
+    backend = Backend(_settings(), server, DEFAULT_TIMEOUT_S)
+    with _failures_shown():
+        if schema_id is None:
+            terminal.show_schemas(backend.schemas())
+        else:
+            typer.echo(backend.schema_json(schema_id))
+
+
+@app.command()
+def adapters(server: Server = None, base: Base = None, adapter_dir: AdapterDirs = None) -> None:
+    """List the adapters that are loaded.
+
+    [bold]Example[/]
+
+      escribano adapters --server 127.0.0.1:50051
+    """
+    backend = Backend(_settings(base=base, adapters=adapter_dir), server, DEFAULT_TIMEOUT_S)
+    with _failures_shown():
+        terminal.show_adapters(backend.adapters())
+
+
+def _settings(**given: Any) -> Settings:
+    try:
+        return Settings(**{name: value for name, value in given.items() if value is not None})
+    except ValidationError as error:
+        problems = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
+        raise typer.BadParameter(problems) from None
+
+
+def _ready(host: str, port: int) -> None:
+    print(f"listening on {host}:{port}", flush=True)
+
+
+def _read_schema(path: Path | None) -> str | None:
+    if path is None:
+        return None
+    try:
+        return path.read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise typer.BadParameter(f"--schema-file {path}: {_why(error)}") from None
+
+
+def _why(error: OSError | UnicodeDecodeError) -> str:
+    return str(error.strerror) if isinstance(error, OSError) else "is not UTF-8"
+
+
+@contextmanager
+def _failures_shown() -> Iterator[None]:
+    try:
+        yield
+    except BrokenPipeError:
+        raise
+    except (OpenFailed, PortUnavailable, FileUnusable) as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(1) from None
+    except Exception as error:
+        terminal.show_failure(failure_from(error))
+        raise typer.Exit(1) from None
+
+
+async def _generate_one(question: str, defaults: Defaults, backend: Backend) -> bool:
+    request = GenerationRequest(
+        question,
+        schema_id=defaults.schema_id,
+        schema_json=defaults.schema_json,
+        adapter_id=defaults.adapter_id,
+        options=defaults.options,
+    )
+    async with backend.sender() as send:
+        result = await send(request)
+    terminal.show_report(result)
+    return result.valid
+
+
+if __name__ == "__main__":
+    app()

@@ -1,0 +1,157 @@
+"""The engine: many sequences, one forward pass a step; a sequence joins and leaves at any step.
+
+Owns the queue, the slots and the thread. A step is four calls: schedule, run, accept, finish. Run: `Engine(executor).submit(job).result()`.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from concurrent.futures import Future
+
+from service.engine.executor import Executor, Logits, Row
+from service.engine.sequence import Completion, Job, JobCancelled, JobExpired, Sequence
+
+STEP_TOKENS = 1024
+"""Most tokens in one forward pass; a longer prompt is run in several, so that others are not kept waiting."""
+
+
+class EngineFull(RuntimeError):
+    """The queue holds `limit` jobs already."""
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(f"the queue is full ({limit} jobs)")
+        self.limit = limit
+
+
+class EngineClosed(RuntimeError):
+    """The engine takes no more jobs."""
+
+
+class Engine:
+    """Decodes jobs in a thread of its own. First come, first served; running sequences never wait for new ones.
+
+    Cancelling the future of a job ends its decoding at the next step.
+    """
+
+    def __init__(self, executor: Executor, *, max_queue: int = 256, step_tokens: int = STEP_TOKENS) -> None:
+        self.executor, self.max_queue, self.step_tokens = executor, max_queue, step_tokens
+        self._queue: deque[Sequence] = deque()
+        self._running: list[Sequence] = []
+        self._free = list(range(executor.num_slots))
+        self._wake = threading.Condition()
+        self._closed = False
+        self._thread = threading.Thread(target=self._loop, name="escribano-engine", daemon=True)
+        self._thread.start()
+
+    def submit(self, job: Job) -> Future[Completion]:
+        """Queue a job. Raises: EngineFull, EngineClosed."""
+        assert len(job.prompt_ids) + job.max_new_tokens <= self.executor.context_length, "the caller checks the room"
+        sequence = Sequence(job, Future())
+        with self._wake:
+            if self._closed:
+                raise EngineClosed("the engine is closed")
+            if len(self._queue) >= self.max_queue:
+                raise EngineFull(self.max_queue)
+            self._queue.append(sequence)
+            self._wake.notify()
+        return sequence.result
+
+    def close(self) -> None:
+        """Stop at the next step; jobs not done fail with EngineClosed."""
+        with self._wake:
+            self._closed = True
+            self._wake.notify()
+        self._thread.join()
+
+    # --- a step ---------------------------------------------------------------------------------------------------
+
+    def step(self) -> None:
+        """One forward pass over every running sequence."""
+        rows = self._schedule()
+        logits = self._run(rows)
+        self._accept(rows, logits)
+        self._finish()
+
+    def _schedule(self) -> list[tuple[Sequence, Row]]:
+        """Admit queued sequences to free slots and share out the step's tokens: short rows (decoding) first."""
+        with self._wake:
+            while self._queue and self._free:
+                sequence = self._queue.popleft()
+                if self._guarded(sequence, sequence.start, self._free[-1]):
+                    self._free.pop()
+                    self._running.append(sequence)
+        rows: list[tuple[Sequence, Row]] = []
+        budget = self.step_tokens
+        for sequence in sorted(self._running, key=lambda s: len(s.pending)):
+            if budget <= 0:
+                break
+            row = sequence.row(budget)
+            rows.append((sequence, row))
+            budget -= len(row.token_ids)
+        return rows
+
+    def _run(self, rows: list[tuple[Sequence, Row]]) -> list[Logits]:
+        if not rows:
+            return []
+        try:
+            return self.executor.forward([row for _, row in rows])
+        except Exception as error:  # a failing forward fails its sequences, not the server
+            for sequence, _ in rows:
+                self._fail(sequence, error)
+            return []
+
+    def _accept(self, rows: list[tuple[Sequence, Row]], logits: list[Logits]) -> None:
+        for (sequence, row), part in zip(rows, logits, strict=False):
+            self._guarded(sequence, sequence.accept, row, part)
+
+    def _finish(self) -> None:
+        """Answer what ended; drop what nobody waits for or came too late."""
+        now = time.monotonic()
+        for sequence in list(self._running):
+            if sequence.ending is not None:
+                self._answer(sequence)
+            elif sequence.result.cancelled():
+                self._fail(sequence, JobCancelled())
+            elif sequence.job.deadline is not None and now > sequence.job.deadline:
+                self._fail(sequence, JobExpired())
+
+    # --- endings --------------------------------------------------------------------------------------------------
+
+    def _guarded(self, sequence: Sequence, call, *arguments) -> bool:  # type: ignore[no-untyped-def]
+        """Run a call that may hit a failing matcher; the failure is the sequence's alone."""
+        try:
+            call(*arguments)
+        except Exception as error:
+            self._fail(sequence, error)
+            return False
+        return True
+
+    def _answer(self, sequence: Sequence) -> None:
+        self._release(sequence)
+        if sequence.result.set_running_or_notify_cancel():
+            sequence.result.set_result(sequence.completion())
+
+    def _fail(self, sequence: Sequence, error: Exception) -> None:
+        self._release(sequence)
+        if not sequence.result.done() and sequence.result.set_running_or_notify_cancel():
+            sequence.result.set_exception(error)
+
+    def _release(self, sequence: Sequence) -> None:
+        if sequence in self._running:
+            self._running.remove(sequence)
+            self._free.append(sequence.slot)
+
+    # --- the thread -----------------------------------------------------------------------------------------------
+
+    def _loop(self) -> None:
+        while True:
+            with self._wake:
+                while not (self._queue or self._running or self._closed):
+                    self._wake.wait()
+                if self._closed:
+                    break
+            self.step()
+        for sequence in [*self._running, *self._queue]:
+            self._fail(sequence, EngineClosed("the engine was closed"))

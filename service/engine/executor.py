@@ -1,0 +1,44 @@
+"""What the engine needs of a model: rows of token ids in, logits out.
+
+Owns the protocol only. `torch_executor.py` implements it; tests bring random ones.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+Logits = NDArray[np.float32]
+"""(num_logits, vocab_size) for the last tokens of one row, unmasked."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """Tokens of one sequence to run: they stand at positions start .. start + len - 1 of its slot."""
+
+    slot: int
+    start: int
+    token_ids: tuple[int, ...]
+    num_logits: int
+    """Logits are wanted for this many tokens at the row's end; 0 while a prompt is still being read."""
+    adapter: str | None = None
+    """Digest of the adapter to run with; None for the base."""
+
+
+class Executor(Protocol):
+    """Runs rows of several sequences, and of several adapters, in one forward pass."""
+
+    @property
+    def num_slots(self) -> int: ...
+    @property
+    def context_length(self) -> int: ...
+    @property
+    def vocab_size(self) -> int: ...
+
+    def forward(self, rows: Sequence[Row]) -> list[Logits]:
+        """One forward pass: extends each row's slot and returns its last `num_logits` logits."""
+        ...

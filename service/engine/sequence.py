@@ -1,0 +1,173 @@
+"""One sequence being decoded: what was asked, where it stands, what it will be told.
+
+Owns the bookkeeping of a sequence and the acceptance of one step's logits. Knows token ids and a matcher's four methods; no model, no text.
+"""
+
+from __future__ import annotations
+
+import time
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from service.engine.executor import Logits, Row
+
+
+class Matcher(Protocol):
+    """A grammar followed token by token. Any method may raise: a matcher that errs fails its sequence."""
+
+    def allowed(self) -> NDArray[np.bool_]:
+        """(vocab_size,) which tokens may come next."""
+        ...
+
+    def consume(self, token_id: int) -> None: ...
+
+    def forced(self) -> list[int]:
+        """The tokens the grammar leaves no choice about; they are consumed by this call."""
+        ...
+
+
+class Ending(Enum):
+    """Why a sequence ended."""
+
+    STOP = "stop"
+    LENGTH = "length"
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """What to decode. `temperature` 0 is greedy; `adapter` a digest; `deadline` on time.monotonic()'s clock."""
+
+    prompt_ids: tuple[int, ...]
+    eos_ids: tuple[int, ...]
+    max_new_tokens: int
+    adapter: str | None = None
+    matcher: Matcher | None = None
+    temperature: float = 0.0
+    seed: int = 0
+    deadline: float | None = None
+
+    def __post_init__(self) -> None:
+        assert self.prompt_ids and self.eos_ids and self.max_new_tokens >= 1
+
+
+@dataclass(frozen=True, slots=True)
+class Completion:
+    """What was decoded, without the end-of-sequence token. Counts of tokens and passes; seconds."""
+
+    token_ids: tuple[int, ...]
+    ending: Ending
+    num_forced_tokens: int
+    num_forward_passes: int
+    num_interventions: int
+    queue_s: float
+    prefill_s: float
+    decode_s: float
+
+
+class JobExpired(Exception):
+    """The deadline of a job passed before its end."""
+
+
+class JobCancelled(Exception):
+    """Nobody waits for the job any more."""
+
+
+@dataclass(slots=True)
+class Sequence:
+    """A job in the engine. `pending` are tokens not yet run; the first `num_run` of prompt + output are."""
+
+    job: Job
+    result: Future[Completion]
+    queued_at: float = field(default_factory=time.monotonic)
+    slot: int = -1
+    pending: list[int] = field(default_factory=list)
+    num_run: int = 0
+    output: list[int] = field(default_factory=list)
+    num_forced_tokens: int = 0
+    num_forward_passes: int = 0
+    num_interventions: int = 0
+    started_at: float = 0.0
+    prefilled_at: float = 0.0
+    ending: Ending | None = None
+    _draw: np.random.Generator | None = None
+
+    def start(self, slot: int) -> None:
+        """Take a slot; tokens that the grammar forces at the very start go in with the prompt."""
+        self.slot, self.started_at = slot, time.monotonic()
+        self.pending = list(self.job.prompt_ids)
+        self._draw = np.random.default_rng(self.job.seed)
+        if self.job.matcher is not None:
+            self._force(self.job.matcher)
+
+    def row(self, budget: int) -> Row:
+        """The next tokens to run, at most ``budget``; logits from the prompt's last token on."""
+        tokens = tuple(self.pending[:budget])
+        end = self.num_run + len(tokens)
+        known = max(self.num_run, len(self.job.prompt_ids) - 1)
+        return Row(self.slot, self.num_run, tokens, max(0, end - known), self.job.adapter)
+
+    def accept(self, row: Row, logits: Logits) -> None:
+        """Take one step's logits: judge the forced tokens among them, then choose the next token if all were run."""
+        self.num_forward_passes += 1
+        self.num_run += len(row.token_ids)
+        del self.pending[: len(row.token_ids)]
+        if row.num_logits:
+            self._judge_forced(logits)
+        if self.pending:
+            return
+        self.prefilled_at = self.prefilled_at or time.monotonic()
+        self._choose(logits[-1])
+
+    def _judge_forced(self, logits: Logits) -> None:
+        """Count the forced tokens that the model would not have chosen itself: an intervention each."""
+        first = self.num_run - len(logits) + 1 - len(self.job.prompt_ids)  # output index that logits[0] predicts
+        known = np.asarray(self.output[first : first + len(logits)])
+        self.num_interventions += int((logits[: len(known)].argmax(axis=-1) != known).sum()) if len(known) else 0
+
+    def _choose(self, logits: Logits) -> None:
+        matcher = self.job.matcher
+        masked = logits if matcher is None else np.where(matcher.allowed(), logits, -np.inf)
+        if matcher is not None and masked.argmax() != logits.argmax():
+            self.num_interventions += 1
+        token = self._sampled(masked)
+        if token in self.job.eos_ids:
+            self.ending = Ending.STOP
+        elif len(self.output) >= self.job.max_new_tokens:
+            self.ending = Ending.LENGTH
+        else:
+            self._append(token, matcher)
+
+    def _append(self, token: int, matcher: Matcher | None) -> None:
+        self.output.append(token)
+        self.pending = [token]
+        if matcher is not None:
+            matcher.consume(token)
+            self._force(matcher)
+
+    def _force(self, matcher: Matcher) -> None:
+        room = self.job.max_new_tokens - len(self.output)
+        forced = matcher.forced()[:room]
+        self.output.extend(forced)
+        self.pending.extend(forced)
+        self.num_forced_tokens += len(forced)
+
+    def _sampled(self, logits: Logits) -> int:
+        if self.job.temperature == 0.0:
+            return int(logits.argmax())
+        assert self._draw is not None
+        scaled = (logits - logits.max()).astype(np.float64) / self.job.temperature
+        weights = np.exp(scaled)
+        return int(self._draw.choice(len(weights), p=weights / weights.sum()))
+
+    def completion(self) -> Completion:
+        assert self.ending is not None
+        now = time.monotonic()
+        return Completion(
+            tuple(self.output), self.ending, self.num_forced_tokens, self.num_forward_passes, self.num_interventions,
+            self.started_at - self.queued_at, self.prefilled_at - self.started_at, now - self.prefilled_at,
+        )  # fmt: skip

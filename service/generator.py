@@ -1,0 +1,201 @@
+"""The life of a report: request -> schema -> adapter -> prompt -> grammar -> engine -> validation.
+
+Owns the order of these and the retry budget. Each step is a module of its own; nothing here knows gRPC or a tensor. Run:
+
+    generator = Generator.open()
+    generator.generate_blocking(GenerationRequest(question="...", schema_id="agent_status")).report_json
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from schemas.admission import AdmittedSchema, admit_text
+from schemas.catalog import Catalog
+from schemas.prompt import render
+from schemas.validation import CheckedText, ReportValidator
+from service.adapters import Adapter, AdapterStore, adapter_directories, read_adapter
+from service.checkpoint import EMBEDDED_ADAPTERS, Base, read_base
+from service.engine.engine import Engine, EngineClosed, EngineFull
+from service.engine.sequence import Completion, Ending, Job, JobExpired
+from service.errors import DeadlineExceeded, PromptTooLong, QueueFull, ReportInvalid, ShuttingDown
+from service.grammar import Grammars
+from service.request import BASE_ADAPTER_ID, DecodingOptions, GenerationRequest, Mode
+from service.result import FinishReason, GenerationResult
+
+DEFAULT_MAX_NEW_TOKENS = 1024
+MAX_ATTEMPTS = 3
+"""How often a report that only a checked keyword refuses is decoded again, the first time included."""
+RETRY_TEMPERATURE = 0.7
+"""A second attempt must differ from the first: it is sampled at least this hot, from a seed of its own."""
+
+
+@dataclass(frozen=True, slots=True)
+class BaseInfo:
+    """The base that is served; `size_bytes` of its weights."""
+
+    base_digest: str
+    size_bytes: int
+    context_length: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """A request made ready: everything an attempt needs but its seed."""
+
+    admitted: AdmittedSchema
+    adapter: Adapter | None
+    prompt_ids: tuple[int, ...]
+    max_new_tokens: int
+    prompt_tokens_saved: int
+
+
+class Generator:
+    """Writes reports with one base and its adapters. Safe to use from several tasks and threads."""
+
+    def __init__(self, base: Base, adapters: Iterable[Adapter], engine: Engine, catalog: Catalog) -> None:
+        self.catalog, self._base, self._engine = catalog, base, engine
+        self._store = AdapterStore(adapters, base.digest)
+        self._grammars = Grammars(base.tokenizer.to_str(), base.config.vocab_size, base.config.eos_ids)
+
+    @classmethod
+    def open(
+        cls, base: str | None = None, adapters: Iterable[Path] = (), device: str = "cpu", threads: int | None = None,
+        max_batch_size: int = 32, max_queue: int = 256, catalog: Catalog | None = None,
+    ) -> Generator:  # fmt: skip
+        """Load a base (None: the shipped one) and adapters (of the shipped base: the shipped ones too).
+
+        Raises: CheckpointInvalid, AdapterMismatch, OSError.
+        """
+        import torch
+
+        from service.engine.torch_executor import TorchExecutor
+
+        if threads:
+            torch.set_num_threads(threads)
+        loaded = read_base(base)
+        paths = [*(adapter_directories(EMBEDDED_ADAPTERS) if base is None else ()), *map(Path, adapters)]
+        found = [read_adapter(path) for path in paths]
+        executor = TorchExecutor(loaded, num_slots=max_batch_size, device=device)
+        for adapter in found:
+            executor.load_adapter(adapter.adapter_digest, adapter.weights)
+        engine = Engine(executor, max_queue=max_queue)
+        return cls(loaded, found, engine, catalog or Catalog.load())
+
+    @property
+    def adapters(self) -> list[Adapter]:
+        return list(self._store)
+
+    @property
+    def base_info(self) -> BaseInfo:
+        return BaseInfo(self._base.digest, self._base.size_bytes, self._base.config.context_length)
+
+    def close(self) -> None:
+        """Stop decoding; reports not done fail with ShuttingDown."""
+        self._engine.close()
+
+    def generate_blocking(self, request: GenerationRequest, *, timeout_s: float | None = None) -> GenerationResult:
+        """`generate` for callers without an event loop."""
+        return asyncio.run(self.generate(request, timeout_s=timeout_s))
+
+    async def generate(self, request: GenerationRequest, *, timeout_s: float | None = None) -> GenerationResult:
+        """Write a report. Cancelling the task ends the decoding.
+
+        Raises: the exceptions of `service.errors` and SchemaUnknown, SchemaRefused.
+        """
+        began = time.monotonic()
+        deadline = None if timeout_s is None else began + timeout_s
+        plan = await asyncio.to_thread(self._planned, request)
+        spent: list[Completion] = []
+        validator, checked = ReportValidator(plan.admitted.schema), CheckedText(None, ())
+        for attempt in range(MAX_ATTEMPTS):
+            spent.append(await self._decoded(plan, _options(request.options, attempt), request, deadline, timeout_s))
+            text = self._text(spent[-1])
+            checked = validator.check(text)
+            if checked.valid or spent[-1].ending is Ending.LENGTH or request.options.mode is Mode.FREE:
+                return self._result(plan, spent, text, checked, time.monotonic() - began)
+        raise ReportInvalid(checked.violations, MAX_ATTEMPTS)
+
+    # --- the steps ------------------------------------------------------------------------------------------------
+
+    def _planned(self, request: GenerationRequest) -> _Plan:
+        """Everything before decoding; may compile a grammar, so never on the event loop."""
+        admitted = self._admitted(request)
+        wants_base = request.adapter_id == BASE_ADAPTER_ID
+        adapter = None if wants_base else self._store.resolve(request.adapter_id, admitted.digest)
+        if request.options.mode is Mode.BACKSTOP:
+            self._grammars.matcher(admitted, trusted=request.schema_id is not None)
+        with_schema = self._prompt_ids(request, admitted)
+        prompt_ids = with_schema if adapter is None else self._prompt_ids(request, None)
+        room = self._base.config.context_length - len(prompt_ids)
+        asked = request.options.max_new_tokens
+        if room < (asked or 1):
+            raise PromptTooLong(len(prompt_ids), self._base.config.context_length - (asked or 1))
+        saved = len(with_schema) - len(prompt_ids)
+        return _Plan(admitted, adapter, prompt_ids, asked or min(DEFAULT_MAX_NEW_TOKENS, room), saved)
+
+    def _admitted(self, request: GenerationRequest) -> AdmittedSchema:
+        if request.schema_id is not None:
+            return self.catalog.get(request.schema_id)
+        assert request.schema_json is not None
+        return admit_text(request.schema_json)
+
+    def _prompt_ids(self, request: GenerationRequest, admitted: AdmittedSchema | None) -> tuple[int, ...]:
+        text = render(request.question, request.context, None if admitted is None else admitted.schema)
+        ids = self._base.tokenizer.encode(text, add_special_tokens=False).ids
+        bos = self._base.config.bos_id
+        return (*([] if bos is None else [bos]), *ids)
+
+    async def _decoded(
+        self, plan: _Plan, options: DecodingOptions, request: GenerationRequest, deadline: float | None, timeout_s: float | None
+    ) -> Completion:  # fmt: skip
+        """One attempt, waited for."""
+        matcher = None
+        if options.mode is Mode.BACKSTOP:
+            matcher = self._grammars.matcher(plan.admitted, trusted=request.schema_id is not None)
+        job = Job(
+            plan.prompt_ids, self._base.config.eos_ids, plan.max_new_tokens, plan.adapter and plan.adapter.adapter_digest, matcher,
+            options.temperature, options.seed, deadline,
+        )  # fmt: skip
+        try:
+            future = asyncio.wrap_future(self._engine.submit(job))
+            async with asyncio.timeout_at(None if deadline is None else asyncio.get_running_loop().time() + deadline - time.monotonic()):
+                return await future
+        except (TimeoutError, JobExpired):
+            raise DeadlineExceeded(timeout_s) from None
+        except EngineFull as error:
+            raise QueueFull(error.limit) from None
+        except EngineClosed:
+            raise ShuttingDown() from None
+
+    def _text(self, completion: Completion) -> str:
+        return self._base.tokenizer.decode(list(completion.token_ids), skip_special_tokens=True)
+
+    def _result(self, plan: _Plan, spent: list[Completion], text: str, checked: CheckedText, total_s: float) -> GenerationResult:
+        last, adapter = spent[-1], plan.adapter
+        stopped = last.ending is Ending.STOP
+        valid = stopped and checked.valid
+        return GenerationResult(
+            report_json=text, valid=valid, native_valid=valid and len(spent) == 1 and last.num_interventions == 0,
+            num_interventions=sum(c.num_interventions for c in spent),
+            finish_reason=FinishReason.STOP if stopped else FinishReason.LENGTH,
+            violations=checked.violations if stopped else (),
+            num_prompt_tokens=len(plan.prompt_ids), num_completion_tokens=len(last.token_ids), num_forced_tokens=last.num_forced_tokens,
+            num_forward_passes=sum(c.num_forward_passes for c in spent), num_attempts=len(spent),
+            queue_s=sum(c.queue_s for c in spent), prefill_s=sum(c.prefill_s for c in spent), decode_s=sum(c.decode_s for c in spent), total_s=total_s,
+            schema_id=plan.admitted.schema_id or plan.admitted.digest, schema_digest=plan.admitted.digest,
+            adapter_id=adapter and adapter.adapter_id, adapter_digest=adapter and adapter.adapter_digest,
+            base_digest=self._base.digest, prompt_tokens_saved=plan.prompt_tokens_saved,
+        )  # fmt: skip
+
+
+def _options(options: DecodingOptions, attempt: int) -> DecodingOptions:
+    """The options of an attempt: the caller's at first, then hotter and with another seed."""
+    if attempt == 0:
+        return options
+    return replace(options, temperature=max(options.temperature, RETRY_TEMPERATURE), seed=options.seed ^ (attempt << 32))
+

@@ -1,0 +1,161 @@
+"""Grammars: an admitted schema compiled for one tokenizer, and matchers that follow it.
+
+Owns llguidance: the one canonical form (schema order, no spaces), compiling what a stranger sent in a process that can be killed, and the cache of compiled
+grammars, keyed by digest and bounded. A matcher that errs raises; it never goes on unconstrained.
+"""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import resource
+import threading
+from collections import OrderedDict
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from typing import Any
+
+import numpy as np
+from llguidance import LLMatcher, LLTokenizer
+from numpy.typing import NDArray
+
+from schemas.admission import AdmittedSchema, SchemaRefused
+from schemas.keywords import Finding
+from service.errors import MatcherFailed
+
+COMPILE_TIMEOUT_S = 10.0
+COMPILE_MEMORY_BYTES = 2 << 30
+"""Address space for compiling a stranger's schema, above what the process already has."""
+CACHE_ENTRIES = 128
+
+
+class GrammarMatcher:
+    """Implements `service.engine.sequence.Matcher` on an LLMatcher. Raises: MatcherFailed from every method."""
+
+    def __init__(self, matcher: LLMatcher, vocab_size: int) -> None:
+        self._matcher, self._vocab_size = matcher, vocab_size
+
+    def allowed(self) -> NDArray[np.bool_]:
+        packed = np.frombuffer(self._matcher.compute_bitmask(), dtype=np.uint8)
+        self._check()
+        return np.unpackbits(packed, bitorder="little", count=self._vocab_size).view(np.bool_)
+
+    def consume(self, token_id: int) -> None:
+        taken = self._matcher.consume_token(token_id)
+        self._check()
+        if not taken:
+            raise MatcherFailed(f"token {token_id} was refused after it was allowed")
+
+    def forced(self) -> list[int]:
+        tokens = self._matcher.compute_ff_tokens()
+        self._check()
+        for token in tokens:
+            self.consume(token)
+        return list(tokens)
+
+    def _check(self) -> None:
+        if self._matcher.is_error():
+            raise MatcherFailed(self._matcher.get_error())
+
+
+@dataclass(frozen=True)
+class Compiled:
+    """A grammar ready to be followed; `fresh` copies are cheap."""
+
+    prototype: LLMatcher
+    vocab_size: int
+
+    def fresh(self) -> GrammarMatcher:
+        return GrammarMatcher(self.prototype.deep_copy(), self.vocab_size)
+
+
+class Grammars:
+    """Compiles admitted schemas for a tokenizer, each once. Safe to call from several threads."""
+
+    def __init__(self, tokenizer_json: str, vocab_size: int, eos_ids: tuple[int, ...]) -> None:
+        self._spec = (tokenizer_json, vocab_size, list(eos_ids))
+        self._tokenizer = LLTokenizer(tokenizer_json, n_vocab=vocab_size, eos_token=list(eos_ids))
+        self._vocab_size = vocab_size
+        self._lock = threading.Lock()
+        self._cache: OrderedDict[str, Compiled] = OrderedDict()
+
+    def matcher(self, admitted: AdmittedSchema, *, trusted: bool) -> GrammarMatcher:
+        """A matcher at the grammar's start.
+
+        ``trusted``: the schema is of the catalog; any other is first compiled in a process of its own, under a clock and a memory limit.
+
+        Raises: SchemaRefused when the grammar cannot be compiled within the limits.
+        """
+        with self._lock:
+            compiled = self._cache.get(admitted.digest)
+            if compiled is not None:
+                self._cache.move_to_end(admitted.digest)
+        if compiled is None:
+            compiled = self._compile(admitted, trusted)
+        return compiled.fresh()
+
+    def _compile(self, admitted: AdmittedSchema, trusted: bool) -> Compiled:
+        grammar = grammar_of(admitted.mask_schema)
+        if not trusted:
+            _compile_apart(grammar, self._spec)
+        matcher = LLMatcher(self._tokenizer, grammar, log_level=0)
+        if matcher.is_error():
+            raise _refused(_first_line(matcher.get_error()))
+        compiled = Compiled(matcher, self._vocab_size)
+        with self._lock:
+            self._cache[admitted.digest] = compiled
+            while len(self._cache) > CACHE_ENTRIES:
+                self._cache.popitem(last=False)
+        return compiled
+
+
+def grammar_of(mask_schema: dict[str, Any]) -> str:
+    """The grammar of the canonical texts of a schema: properties in its order, no spaces."""
+    return LLMatcher.grammar_from_json_schema(json.dumps(mask_schema), overrides={"whitespace_flexible": False})
+
+
+def _refused(why: str) -> SchemaRefused:
+    return SchemaRefused((Finding("", "schema", f"no grammar could be made of it: {why}"),))
+
+
+def _first_line(message: str) -> str:
+    return message.strip().splitlines()[0][:200] if message.strip() else "unknown"
+
+
+# --- compiling apart -------------------------------------------------------------------------------------------------
+
+
+def _compile_apart(grammar: str, spec: tuple[str, int, list[int]]) -> None:
+    """Compile and take a first mask in a child process. Raises: SchemaRefused when it fails, dies or is too slow."""
+    context = multiprocessing.get_context("spawn")
+    receiver, sender = context.Pipe(duplex=False)
+    child = context.Process(target=_child, args=(sender, grammar, spec), daemon=True)
+    child.start()
+    sender.close()
+    try:
+        if not receiver.poll(COMPILE_TIMEOUT_S):
+            raise _refused(f"compiling took longer than {COMPILE_TIMEOUT_S:g} s")
+        error = receiver.recv()
+    except EOFError:
+        raise _refused("compiling ran out of memory or crashed") from None
+    finally:
+        child.kill()
+        child.join()
+        receiver.close()
+    if error:
+        raise _refused(_first_line(error))
+
+
+def _child(sender: Connection, grammar: str, spec: tuple[str, int, list[int]]) -> None:
+    tokenizer_json, vocab_size, eos_ids = spec
+    tokenizer = LLTokenizer(tokenizer_json, n_vocab=vocab_size, eos_token=eos_ids)
+    resource.setrlimit(resource.RLIMIT_AS, (_address_space() + COMPILE_MEMORY_BYTES,) * 2)
+    matcher = LLMatcher(tokenizer, grammar, log_level=0)
+    if not matcher.is_error():
+        matcher.compute_bitmask()
+    sender.send(matcher.get_error() if matcher.is_error() else "")
+
+
+def _address_space() -> int:
+    with open("/proc/self/statm") as file:
+        return int(file.read().split()[0]) * resource.getpagesize()

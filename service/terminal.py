@@ -1,0 +1,99 @@
+"""How the command line shows things: tables, reports, progress and failures.
+
+Owns: what goes to stdout (reports and tables, for pipes) and what to stderr (everything said to a person).
+Does not know: where it comes from.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from service.errors import Failure
+from service.ports import AdapterInfo, SchemaInfo
+from service.result import GenerationResult
+
+SHORT_DIGEST_CHARS = len("sha256:") + 12
+
+
+def show_report(result: GenerationResult) -> None:
+    """The report on stdout, indented on a terminal and as it is in a pipe; its attestation on stderr."""
+    console = Console()
+    if console.is_terminal and result.valid:
+        console.print_json(result.report_json, ensure_ascii=False)
+    else:
+        print(result.report_json)
+    Console(stderr=True).print(attestation(result), highlight=False)
+    for violation in result.violations:
+        Console(stderr=True).print(f"  {escape(str(violation))}", style="yellow", highlight=False)
+
+
+def attestation(result: GenerationResult) -> str:
+    """One line, in rich markup, that says how the report came to be."""
+    verdict = "[green]valid[/]" if result.valid else "[red]not valid[/]"
+    how = "without help" if result.native_valid else f"{result.num_interventions} interventions"
+    tokens = f"{result.num_completion_tokens} tokens ({result.num_forced_tokens} forced)"
+    work = f"{result.num_prompt_tokens} prompt tokens ({result.prompt_tokens_saved} saved)"
+    passes = f"{result.num_forward_passes} forward passes"
+    writer = result.adapter_id or "base"
+    parts = (verdict, how, result.finish_reason.name, escape(writer), work, tokens, passes, f"{result.total_s:.2f} s")
+    return " · ".join(parts)
+
+
+def show_schemas(schemas: tuple[SchemaInfo, ...]) -> None:
+    """The catalog as a table."""
+    table = _table("schema_id", "title", "digest", "checked after decoding")
+    for schema in schemas:
+        digest = schema.schema_digest[:SHORT_DIGEST_CHARS]
+        table.add_row(escape(schema.schema_id), escape(schema.title), digest, escape("\n".join(schema.checked)))
+    Console().print(table)
+
+
+def show_adapters(adapters: tuple[AdapterInfo, ...]) -> None:
+    """The adapters as a table."""
+    table = _table("adapter_id", "schema_id", "digest", "rank", "alpha", "size")
+    for adapter in adapters:
+        digest = adapter.adapter_digest[:SHORT_DIGEST_CHARS]
+        size = f"{adapter.size_bytes / 1e6:.2f} MB"
+        names = (escape(adapter.adapter_id), escape(adapter.schema_id))
+        table.add_row(*names, digest, str(adapter.rank), f"{adapter.lora_alpha:g}", size)
+    Console().print(table)
+
+
+def show_failure(failure: Failure) -> None:
+    """A failure and its fields on stderr."""
+    console = Console(stderr=True, highlight=False, soft_wrap=True)
+    console.print(f"[red]{failure.code}[/] ({failure.reason}): {escape(failure.message)}")
+    for violation in failure.field_violations:
+        console.print(f"  [bold]{escape(violation.field)}[/] {escape(violation.description)}")
+    for broken in failure.report_violations:
+        console.print(f"  {escape(str(broken))}")
+
+
+@contextmanager
+def progress(total: int | None) -> Iterator[Callable[[bool], None]]:
+    """A function to call after each line with whether it is OK; draws a bar on stderr where that is a terminal."""
+    console = Console(stderr=True)
+    columns = (TextColumn("reports"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.description}"))
+    with Progress(*columns, TimeRemainingColumn(), console=console, disable=not console.is_terminal) as bar:
+        task = bar.add_task("", total=total)
+        num_failed = 0
+
+        def advance(ok: bool) -> None:
+            nonlocal num_failed
+            num_failed += not ok
+            bar.update(task, advance=1, description=f"[red]{num_failed} without a valid report" if num_failed else "")
+
+        yield advance
+
+
+def _table(*columns: str) -> Table:
+    table = Table(box=None, header_style="bold")
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    return table

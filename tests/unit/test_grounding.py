@@ -1,0 +1,96 @@
+"""How leaves are grounded."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from schemas.catalog import Catalog
+from schemas.grounding import KindUnknown, grounding, kind_at, leaf_kinds, leaves
+
+SCHEMA: dict[str, Any] = {
+    "type": "object",
+    "properties": {
+        "name": {"type": "string"},
+        "code": {"type": "string", "pattern": "^a"},
+        "note": {"type": "string", "x-grounding": "compose"},
+        "level": {"anyOf": [{"$ref": "#/$defs/level"}, {"type": "null"}]},
+        "tree": {"$ref": "#/$defs/tree"},
+        "pair": {"prefixItems": [{"type": "integer"}, {"const": 1}], "items": {"type": "string"}},
+    },
+    "additionalProperties": {"type": "number"},
+    "$defs": {
+        "level": {"enum": ["low", "high"]},
+        "tree": {
+            "type": "object",
+            "properties": {"v": {"format": "date"}, "kids": {"items": {"$ref": "#/$defs/tree"}}},
+        },
+    },
+}
+
+
+@pytest.mark.parametrize(
+    ("node", "kind"),
+    [
+        ({"type": "string"}, "extract"),
+        ({"type": "string", "maxLength": 4}, "extract"),
+        ({}, "extract"),
+        (True, "extract"),
+        ({"type": "string", "format": "date"}, "normalize"),
+        ({"type": "string", "format": "email"}, "normalize"),
+        ({"type": "string", "pattern": "^a"}, "normalize"),
+        ({"type": ["integer", "null"]}, "normalize"),
+        ({"type": "number"}, "normalize"),
+        ({"enum": ["a"]}, "classify"),
+        ({"const": 1}, "classify"),
+        ({"type": "boolean"}, "classify"),
+        ({"anyOf": [{"type": "null"}, {"type": "boolean"}]}, "classify"),
+        ({"x-grounding": "compose", "enum": ["a"]}, "compose"),
+        ({"x-grounding": "extract", "anyOf": [{"type": "string", "format": "date"}, {"type": "null"}]}, "extract"),
+    ],
+)
+def test_a_leaf_is_grounded_as_annotated_or_as_its_type_suggests(node: Any, kind: str) -> None:
+    assert grounding(node) == kind
+
+
+def test_an_unknown_annotation_is_an_error() -> None:
+    with pytest.raises(KindUnknown, match="guess"):
+        grounding({"x-grounding": "guess"})
+
+
+@pytest.mark.parametrize(
+    ("path", "kind"),
+    [
+        ("/name", "extract"),
+        ("/code", "normalize"),
+        ("/note", "compose"),
+        ("/level", "classify"),
+        ("/other", "normalize"),
+        ("/tree/kids/0/kids/12/v", "normalize"),
+        ("/pair/0", "normalize"),
+        ("/pair/1", "classify"),
+        ("/pair/7", "extract"),
+        ("/no/such/leaf", "extract"),
+    ],
+)
+def test_the_kind_of_a_leaf_is_found_by_its_pointer(path: str, kind: str) -> None:
+    assert kind_at(SCHEMA, path) == kind
+
+
+def test_leaves_come_in_document_order_with_their_pointers() -> None:
+    found = list(leaves({"a/b": [1, {"c~": None}], "d": {}, "e": "x"}))
+    assert found == [("/a~1b/0", 1), ("/a~1b/1/c~0", None), ("/e", "x")]
+
+
+def test_every_leaf_of_agent_status_is_annotated_and_listed() -> None:
+    schema = Catalog.load().get("agent_status").schema
+    kinds = leaf_kinds(schema)
+    assert len(kinds) == 31
+    assert kinds["/usage/cost/amount"] == kind_at(schema, "/usage/cost/amount") == "normalize"
+    assert kinds["/incidents/*/title"] == kind_at(schema, "/incidents/3/title") == "extract"
+    assert kinds["/agent_id"] == "extract" and kinds["/approval/status"] == "classify"
+
+
+def test_a_recursive_schema_lists_each_leaf_once() -> None:
+    assert leaf_kinds(SCHEMA)["/tree/v"] == "normalize"

@@ -1,0 +1,119 @@
+"""Fine-tuning: a LoRA adapter that knows one schema by heart, so that its prompt carries none.
+
+Owns the recipe (peft for the adapter, trl's SFTTrainer for the loop) and what is kept: safetensors and JSON metadata, never a pickle. Works on the shipped
+base and on any Mistral-family checkpoint. Run it with
+
+    escribano-train finetune --base runs/base/model --schema agent_status --pairs runs/pairs/train.jsonl --output runs/adapters/agent_status
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import time
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from datasets import Dataset
+from peft import LoraConfig
+from transformers import AutoModelForCausalLM, AutoTokenizer, DataCollatorForSeq2Seq, PreTrainedTokenizerBase
+from trl import SFTConfig, SFTTrainer
+
+from schemas.canonical import digest
+from training.encode import PairEncoder
+from training.synthesize import Pair
+
+TARGETS = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
+
+
+@dataclass(frozen=True)
+class FinetunePlan:
+    """What a run does. ``lora_alpha`` is given as a multiple of the rank; ``epochs`` counts passes over the pairs."""
+
+    rank: int = 16
+    alpha_ratio: float = 2.0
+    epochs: float = 1.0
+    learning_rate: float = 2e-3
+    batch_size: int = 32
+    warmup_ratio: float = 0.05
+    max_length: int = 2048
+    seed: int = 1
+    bf16: bool = True
+
+    @property
+    def lora_alpha(self) -> int:
+        return round(self.rank * self.alpha_ratio)
+
+    def lora(self) -> LoraConfig:
+        return LoraConfig(r=self.rank, lora_alpha=self.lora_alpha, target_modules=TARGETS, lora_dropout=0.0, bias="none", task_type="CAUSAL_LM")
+
+
+def dataset(tokenizer: PreTrainedTokenizerBase, pairs: Iterable[Pair], max_length: int) -> tuple[Dataset, int]:
+    """Token ids with the loss on the report only; returns (dataset, number of pairs too long to use)."""
+    encode = PairEncoder(tokenizer)
+    rows: list[dict[str, list[int]]] = []
+    too_long = 0
+    for pair in pairs:
+        encoded = encode(pair)
+        if len(encoded.token_ids) > max_length:
+            too_long += 1
+            continue
+        labels = [t if kept else -100 for t, kept in zip(encoded.token_ids, encoded.completion_mask, strict=True)]
+        rows.append({"input_ids": encoded.token_ids, "attention_mask": [1] * len(labels), "labels": labels})
+    return Dataset.from_list(rows), too_long
+
+
+def arguments(plan: FinetunePlan, work: Path, device: str) -> SFTConfig:
+    return SFTConfig(
+        output_dir=str(work), num_train_epochs=plan.epochs, per_device_train_batch_size=plan.batch_size, learning_rate=plan.learning_rate,
+        lr_scheduler_type="cosine", warmup_steps=plan.warmup_ratio, weight_decay=0.0, max_grad_norm=1.0, bf16=plan.bf16, logging_steps=50,
+        save_strategy="steps", save_steps=200, save_total_limit=1, report_to=[], seed=plan.seed, data_seed=plan.seed, use_cpu=device == "cpu",
+        dataset_kwargs={"skip_prepare_dataset": True}, max_length=None, train_sampling_strategy="group_by_length", remove_unused_columns=False,
+        gradient_checkpointing=False, dataloader_num_workers=0, packing=False,
+    )  # fmt: skip
+
+
+def finetune(base: str, pairs: Iterable[Pair], output: Path, plan: FinetunePlan, *, schema_id: str, schema_digest: str, data_hash: str,
+             device: str = "cpu") -> dict[str, Any]:  # fmt: skip
+    """Train an adapter and write it to ``output``; a killed run resumes from ``output/.work``. Returns its metadata."""
+    tokenizer = AutoTokenizer.from_pretrained(base)
+    model = AutoModelForCausalLM.from_pretrained(base, dtype=torch.float32)
+    tokenizer.pad_token = tokenizer.pad_token or tokenizer.eos_token
+    data, too_long = dataset(tokenizer, pairs, plan.max_length)
+    work = output / ".work"
+    trainer = SFTTrainer(
+        model=model, args=arguments(plan, work, device), train_dataset=data, processing_class=tokenizer, peft_config=plan.lora(),
+        data_collator=DataCollatorForSeq2Seq(tokenizer, padding=True, pad_to_multiple_of=16),
+    )  # fmt: skip
+    began = time.monotonic()
+    result = trainer.train(resume_from_checkpoint=any(work.glob("checkpoint-*")))
+    facts = {
+        "kind": "adapter", "adapter_id": output.name, "schema_id": schema_id, "schema_digest": schema_digest, "base_digest": base_digest(base),
+        "rank": plan.rank, "lora_alpha": plan.lora_alpha, "plan": asdict(plan), "pairs": len(data), "pairs_too_long": too_long, "data_hash": data_hash,
+        "steps": trainer.state.global_step, "train_loss": result.training_loss, "minutes": round((time.monotonic() - began) / 60, 2),
+        "num_parameters": sum(p.numel() for p in trainer.model.parameters() if p.requires_grad),
+    }  # fmt: skip
+    save(trainer.model, output, facts)
+    shutil.rmtree(work, ignore_errors=True)
+    return facts
+
+
+def save(model: Any, output: Path, facts: dict[str, Any]) -> None:
+    """Write the adapter in bf16 safetensors with its config and metadata; trl's pickles are left behind."""
+    output.mkdir(parents=True, exist_ok=True)
+    model.to(torch.bfloat16).save_pretrained(output, safe_serialization=True)
+    for extra in ("training_args.bin", "README.md"):
+        (output / extra).unlink(missing_ok=True)
+    config_path = output / "adapter_config.json"
+    config = json.loads(config_path.read_text()) | {"base_model_name_or_path": facts["base_digest"]}
+    config_path.write_text(json.dumps(config, indent=2, sort_keys=True) + "\n")
+    (output / "metadata.json").write_text(json.dumps(facts, indent=2) + "\n")
+
+
+def base_digest(base: str) -> str:
+    """Digest of a base's weights: of its safetensors files in order of name. An id of a hub is its own digest."""
+    files = sorted(Path(base).glob("*.safetensors")) if Path(base).is_dir() else []
+    return digest("".join(digest(f.read_bytes()) for f in files)) if files else f"hub:{base}"

@@ -1,0 +1,133 @@
+"""Hand-written wordings, English and Spanish: loading, picking, and expanding the noun grammar.
+
+``train/`` and ``heldout/`` were written by different people and share no wording; ``concepts/`` words the facts of generated
+schemas. Owns wordings only: what a wording is used for is decided by ``training.verbalize``.
+"""
+
+from __future__ import annotations
+
+import random
+import re
+from collections.abc import Collection
+from dataclasses import dataclass, field
+from functools import cached_property, lru_cache
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from training.text import Template, template
+
+HERE = Path(__file__).parent
+LANGS = ("en", "es")
+SPLITS = ("train", "heldout")
+
+_KEY = re.compile(r"\{([a-z_]+)\}")
+
+
+class PhrasebookError(ValueError):
+    """A phrasebook file is wrong: names file and kind."""
+
+
+def read_yaml(path: Path) -> Any:
+    """Load a phrasebook file. Raises: PhrasebookError naming the file and the line."""
+    try:
+        return yaml.load(path.read_text("utf-8"), Loader=yaml.CSafeLoader)
+    except (OSError, yaml.YAMLError) as error:
+        raise PhrasebookError(f"{path}: {error}") from error
+
+
+@dataclass(frozen=True)
+class Nouns:
+    """A grammar of noun phrases: ``{key}`` inside an entry is expanded recursively."""
+
+    source: str
+    rules: dict[str, list[str]]
+
+    def expand(self, rng: random.Random, key: str) -> str:
+        try:
+            entry = rng.choice(self.rules[key])
+        except KeyError as error:
+            raise PhrasebookError(f"{self.source}: unknown key {key!r}") from error
+        return _KEY.sub(lambda m: self.expand(rng, m[1]), entry)
+
+
+@dataclass(frozen=True)
+class Phrasebook:
+    """The wordings of one language and split."""
+
+    lang: str
+    split: str
+    wordings: dict[str, Any]
+    nouns: Nouns
+    _compiled: dict[str, tuple[Template, ...]] = field(default_factory=dict, repr=False, compare=False)
+
+    def entries(self, *kind: str) -> list[Any]:
+        """The list under a kind and members. Raises: PhrasebookError when the file lacks it."""
+        node: Any = self.wordings
+        for key in kind:
+            try:
+                node = node[key]
+            except (KeyError, TypeError) as error:
+                raise PhrasebookError(f"phrasebook {self.split}/{self.lang} lacks {'.'.join(kind)}") from error
+        return list(node)
+
+    def templates(self, *kind: str) -> tuple[Template, ...]:
+        name = ".".join(kind)
+        if name not in self._compiled:
+            self._compiled[name] = tuple(template(str(t).strip()) for t in self.entries(*kind))
+        return self._compiled[name]
+
+    def pick(self, rng: random.Random, *kind: str, have: Collection[str] = (), need: Collection[str] = ()) -> Template | None:
+        """A random wording whose slots are among ``have`` and include ``need``; None if there is none."""
+        allowed, needed = frozenset(have), frozenset(need)
+        fits = [t for t in self.templates(*kind) if needed <= t.slots <= allowed]
+        return rng.choice(fits) if fits else None
+
+    def word(self, rng: random.Random, *kind: str) -> str:
+        return str(rng.choice(self.entries(*kind)))
+
+    @cached_property
+    def roles(self) -> frozenset[str]:
+        """Roles and departments, which take an article where a person's name doesn't."""
+        return frozenset(self.nouns.rules["role"])
+
+    @cached_property
+    def size(self) -> int:
+        """How many wordings the book holds."""
+        return _count(self.wordings)
+
+
+def _count(node: Any) -> int:
+    if isinstance(node, dict):
+        return sum(_count(v) for v in node.values())
+    return len(node)
+
+
+@lru_cache(maxsize=None)
+def phrasebook(lang: str, split: str = "train") -> Phrasebook:
+    """Load the wordings of a language and split."""
+    folder = HERE / split / lang
+    wordings: dict[str, Any] = {}
+    for name in ("governance", "discourse", "requests"):
+        path = folder / f"{name}.yaml"
+        if path.exists():
+            wordings |= _keys_as_text(read_yaml(path))
+    return Phrasebook(lang, split, wordings, Nouns(str(folder / "nouns.yaml"), read_yaml(folder / "nouns.yaml")))
+
+
+def _keys_as_text(node: Any) -> Any:
+    """YAML reads bare ``true:`` and ``yes:`` as booleans; members are always text here."""
+    if isinstance(node, dict):
+        names = {True: "true", False: "false"}
+        return {names.get(k, k) if isinstance(k, bool) else k: _keys_as_text(v) for k, v in node.items()}
+    return node
+
+
+@lru_cache(maxsize=None)
+def concepts() -> tuple[dict[str, Any], ...]:
+    """Every concept of the library for generated schemas."""
+    found: list[dict[str, Any]] = []
+    for path in sorted((HERE / "concepts").glob("*.yaml")):
+        found.extend(_keys_as_text(c) for c in read_yaml(path))
+    return tuple(found)

@@ -1,0 +1,296 @@
+"""Pre-training of the base: a small Mistral that turns any note into JSON under any schema it is shown.
+
+Owns the data stream (notes generated beside training, on every core), the optimizer and the checkpoints. Run it with
+
+    escribano-train pretrain --tokenizer runs/tokenizer --output runs/base --minutes 25      # 2 cores: see docs/training-log.md
+    escribano-train pretrain ... --device cuda --tokens 600e6                                # one GPU
+
+A killed run continues from its last checkpoint when it is started again with the same arguments.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import math
+import os
+import random
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+from torch.utils.data import DataLoader, IterableDataset, get_worker_info
+from transformers import MistralConfig, MistralForCausalLM, PreTrainedTokenizerBase, PreTrainedTokenizerFast
+
+from training.encode import Encoded, PairEncoder
+from training.muon import Muon
+from training.synthesize import Family, pair
+
+IGNORED = -100
+MULTIPLE = 128  # batch lengths are rounded up to this, so that few shapes are compiled
+
+
+@dataclass(frozen=True)
+class ModelSize:
+    """Width and depth of a base."""
+
+    hidden_size: int = 384
+    num_layers: int = 8
+    num_heads: int = 6
+    num_kv_heads: int = 2
+    intermediate_size: int = 1024
+
+    def config(self, tokenizer: PreTrainedTokenizerBase) -> MistralConfig:
+        return MistralConfig(
+            vocab_size=len(tokenizer), hidden_size=self.hidden_size, num_hidden_layers=self.num_layers, num_attention_heads=self.num_heads,
+            num_key_value_heads=self.num_kv_heads, head_dim=self.hidden_size // self.num_heads, intermediate_size=self.intermediate_size,
+            max_position_embeddings=4096, rope_theta=10_000.0, sliding_window=None, tie_word_embeddings=True,
+            bos_token_id=tokenizer.bos_token_id, eos_token_id=tokenizer.eos_token_id, pad_token_id=tokenizer.pad_token_id,
+        )  # fmt: skip
+
+
+SIZES = {"3m": ModelSize(192, 6, 6, 3, 512), "5m": ModelSize(256, 6, 4, 4, 704), "14m": ModelSize()}
+
+
+@dataclass(frozen=True)
+class PretrainPlan:
+    """What a run does. The learning rate falls to zero at ``tokens`` or ``minutes``, whichever comes first."""
+
+    size: str = "14m"
+    tokens: float = 600e6
+    minutes: float = math.inf
+    batch_tokens: int = 16_384
+    max_length: int = 1536
+    matrix_lr: float = 0.02
+    other_lr: float = 3e-3
+    weight_decay: float = 0.01
+    warmup_tokens: float = 3e6
+    family_weights: tuple[tuple[Family, float], ...] = (("generated", 1.0),)
+    seed: int = 1
+    num_workers: int = 2
+    checkpoint_minutes: float = 5.0
+    compiled: bool = False
+
+
+# --- data ------------------------------------------------------------------------------------------------------------
+
+
+class Notes(IterableDataset[dict[str, Tensor]]):
+    """Endless batches of encoded pairs, sorted by length inside a pool so that little is padding.
+
+    Worker w of n draws seeds w, w+n, ... from ``start``; a resumed run starts past what was used.
+    """
+
+    def __init__(self, tokenizer_path: Path, plan: PretrainPlan, start: int = 0, pool: int = 1024) -> None:
+        self.tokenizer_path, self.plan, self.start, self.pool = tokenizer_path, plan, start, pool
+
+    def __iter__(self) -> Iterator[dict[str, Tensor]]:
+        worker = get_worker_info()
+        index, step = (worker.id, worker.num_workers) if worker else (0, 1)
+        encode = PairEncoder(PreTrainedTokenizerFast.from_pretrained(self.tokenizer_path))
+        rng = random.Random(f"{self.plan.seed}:{self.start}:{index}")
+        number = self.start + index
+        while True:
+            encoded: list[Encoded] = []
+            while len(encoded) < self.pool:
+                family = rng.choices([f for f, _ in self.plan.family_weights], [w for _, w in self.plan.family_weights])[0]
+                encoded.extend(encode(p) for p in pair(family, "train", f"{self.plan.seed}:{number}"))
+                number += step
+            fitting = [e for e in encoded if len(e.token_ids) <= self.plan.max_length]
+            yield from _batches(rng, fitting, self.plan.batch_tokens)
+
+
+def _batches(rng: random.Random, encoded: list[Encoded], batch_tokens: int) -> list[dict[str, Tensor]]:
+    """Group by rounded length. Tensors are (rows, length) int64; labels of prompt and padding are IGNORED."""
+    buckets: dict[int, list[Encoded]] = {}
+    for item in encoded:
+        buckets.setdefault(-(-len(item.token_ids) // MULTIPLE) * MULTIPLE, []).append(item)
+    out = []
+    for length, items in buckets.items():
+        rows = max(1, batch_tokens // length)
+        out.extend(collate(items[i : i + rows], length, rows) for i in range(0, len(items), rows))
+    rng.shuffle(out)
+    return out
+
+
+def collate(items: list[Encoded], length: int, rows: int) -> dict[str, Tensor]:
+    """Pad to (rows, length); missing rows are all padding, so that a length has one shape only."""
+    ids = torch.zeros((rows, length), dtype=torch.long)
+    labels = torch.full((rows, length), IGNORED, dtype=torch.long)
+    for row, item in enumerate(items):
+        size = len(item.token_ids)
+        ids[row, :size] = torch.tensor(item.token_ids)
+        labels[row, item.prompt_length : size] = ids[row, item.prompt_length : size]
+    return {"input_ids": ids, "labels": labels, "num_tokens": torch.tensor(sum(len(i.token_ids) for i in items)), "num_pairs": torch.tensor(len(items))}
+
+
+# --- optimization ----------------------------------------------------------------------------------------------------
+
+
+def optimizers(model: nn.Module, plan: PretrainPlan) -> list[torch.optim.Optimizer]:
+    """Muon on the matrices of the layers, AdamW on embeddings and norms."""
+    matrices = [p for name, p in model.named_parameters() if p.ndim == 2 and "embed" not in name and "lm_head" not in name]
+    chosen = {id(p) for p in matrices}
+    others = [p for p in model.parameters() if id(p) not in chosen]
+    muon = Muon(matrices, lr=plan.matrix_lr, momentum=0.95, weight_decay=plan.weight_decay)
+    adam = torch.optim.AdamW(others, lr=plan.other_lr, betas=(0.9, 0.95), weight_decay=0.0, fused=others[0].is_cuda)
+    for optimizer in (muon, adam):
+        for group in optimizer.param_groups:
+            group["base_lr"] = group["lr"]
+    return [muon, adam]
+
+
+def lr_share(plan: PretrainPlan, progress: float, tokens: float) -> float:
+    """Share of the base learning rate: linear warm-up, flat to 30% of the run, then linearly to zero."""
+    warm = min(1.0, (tokens + 1) / plan.warmup_tokens)
+    return warm * min(1.0, max(0.0, (1 - progress) / 0.7))
+
+
+def completion_loss(model: MistralForCausalLM, backbone: Callable[..., Any], batch: dict[str, Tensor]) -> Tensor:
+    """Mean cross-entropy in nats over the reports' tokens; logits are computed there only."""
+    hidden = backbone(input_ids=batch["input_ids"], use_cache=False).last_hidden_state[:, :-1]
+    target = batch["labels"][:, 1:]
+    kept = target != IGNORED
+    logits = model.lm_head(hidden[kept]).float()
+    return nn.functional.cross_entropy(logits, target[kept])
+
+
+# --- the run ---------------------------------------------------------------------------------------------------------
+
+
+@dataclass
+class Progress:
+    """Where a run stands; saved with each checkpoint."""
+
+    tokens: float = 0
+    pairs: int = 0
+    steps: int = 0
+    elapsed_s: float = 0.0
+
+    def share(self, plan: PretrainPlan) -> float:
+        return min(1.0, max(self.tokens / plan.tokens, self.elapsed_s / 60 / plan.minutes))
+
+
+def pretrain(tokenizer_path: Path, output: Path, plan: PretrainPlan, device: str = "cpu", report: Callable[[str], None] = print) -> Path:
+    """Train a base and return the directory of its weights (``output/model``)."""
+    torch.manual_seed(plan.seed)
+    torch.set_float32_matmul_precision("high")
+    tokenizer = PreTrainedTokenizerFast.from_pretrained(tokenizer_path)
+    model = MistralForCausalLM(SIZES[plan.size].config(tokenizer)).to(device)
+    steps, progress = optimizers(model, plan), Progress()
+    if (output / "checkpoint" / "progress.json").exists():
+        progress = _restore(output / "checkpoint", model, steps)
+        report(f"resumed at {progress.tokens / 1e6:.1f}M tokens")
+    backbone = torch.compile(model.model, dynamic=True) if plan.compiled else model.model
+    report(f"{plan.size}: {sum(p.numel() for p in model.parameters()) / 1e6:.1f}M parameters on {device}")
+    log = _Log(output / "log.jsonl", report)
+    loader = DataLoader(Notes(tokenizer_path, plan, start=progress.pairs), batch_size=None, num_workers=plan.num_workers,
+                        prefetch_factor=4 if plan.num_workers else None, pin_memory=device == "cuda")  # fmt: skip
+    last, saved = time.monotonic(), time.monotonic()
+    for batch in loader:
+        share = lr_share(plan, progress.share(plan), progress.tokens)
+        loss = _step(model, backbone, steps, {k: v.to(device, non_blocking=True) for k, v in batch.items()}, share, device)
+        now = time.monotonic()
+        progress.elapsed_s += now - last
+        last = now
+        progress.tokens += int(batch["num_tokens"])
+        progress.pairs += int(batch["num_pairs"])
+        progress.steps += 1
+        log.step(progress, loss, share, plan)
+        done = progress.share(plan) >= 1
+        if done or now - saved > plan.checkpoint_minutes * 60:
+            _save(output / "checkpoint", model, steps, progress)
+            saved = time.monotonic()
+        if done:
+            break
+    return export(model, tokenizer, output / "model", plan, progress)
+
+
+def has_bf16(device: str) -> bool:
+    """Whether bf16 matrix products are native here; on a processor without them autocast would slow training down."""
+    if device != "cpu":
+        return True
+    able = torch.cpu.get_capabilities()
+    return bool(able.get("avx512_bf16") or able.get("amx_bf16") or able.get("bf16"))
+
+
+def _step(model: MistralForCausalLM, backbone: Any, steps: list[torch.optim.Optimizer], batch: dict[str, Tensor], share: float, device: str) -> Tensor:
+    for optimizer in steps:
+        for group in optimizer.param_groups:
+            group["lr"] = group["base_lr"] * share
+    with torch.autocast(device, dtype=torch.bfloat16, enabled=has_bf16(device)):
+        loss = completion_loss(model, backbone, batch)
+    loss.backward()
+    nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+    for optimizer in steps:
+        optimizer.step()
+        optimizer.zero_grad(set_to_none=True)
+    return loss.detach()
+
+
+class _Log:
+    """Writes a line every few seconds; reads the loss from the device only then."""
+
+    def __init__(self, path: Path, report: Callable[[str], None], every_s: float = 10.0) -> None:
+        self.path, self.report, self.every_s = path, report, every_s
+        self.losses: list[Tensor] = []
+        self.since, self.tokens = time.monotonic(), 0.0
+
+    def step(self, progress: Progress, loss: Tensor, share: float, plan: PretrainPlan) -> None:
+        self.losses.append(loss)
+        now = time.monotonic()
+        if now - self.since < self.every_s:
+            return
+        mean = torch.stack(self.losses).mean().item()
+        rate = (progress.tokens - self.tokens) / (now - self.since) if self.tokens else float("nan")
+        self.report(f"{progress.share(plan):6.1%}  {progress.tokens / 1e6:7.1f}M tokens  loss {mean:.4f}  lr x{share:.2f}  {rate / 1e3:.1f}k tokens/s")
+        with self.path.open("a") as file:
+            file.write(json.dumps({**asdict(progress), "loss": mean, "tokens_per_s": rate}) + "\n")
+        self.losses, self.since, self.tokens = [], now, progress.tokens
+
+
+def _save(folder: Path, model: nn.Module, steps: list[torch.optim.Optimizer], progress: Progress) -> None:
+    """Write beside and swap, so that a kill leaves the old checkpoint or the new one."""
+    folder.mkdir(parents=True, exist_ok=True)
+    torch.save({"model": model.state_dict(), "optimizers": [o.state_dict() for o in steps]}, folder / "state.new")
+    os.replace(folder / "state.new", folder / "state.pt")
+    (folder / "progress.new").write_text(json.dumps(asdict(progress)))
+    os.replace(folder / "progress.new", folder / "progress.json")
+
+
+def _restore(folder: Path, model: nn.Module, steps: list[torch.optim.Optimizer]) -> Progress:
+    state = torch.load(folder / "state.pt", map_location="cpu", weights_only=True)
+    model.load_state_dict(state["model"])
+    for optimizer, saved in zip(steps, state["optimizers"], strict=True):
+        optimizer.load_state_dict(saved)
+    return Progress(**json.loads((folder / "progress.json").read_text()))
+
+
+def export(model: MistralForCausalLM, tokenizer: PreTrainedTokenizerBase, folder: Path, plan: PretrainPlan, progress: Progress) -> Path:
+    """Write bf16 safetensors, config, tokenizer and metadata as transformers loads them."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with contextlib.suppress(AttributeError):
+        model.generation_config.pad_token_id = tokenizer.pad_token_id
+    state = {name: tensor.detach().to("cpu", torch.bfloat16).contiguous() for name, tensor in model.state_dict().items() if name != "lm_head.weight"}
+    save_file(state, folder / "model.safetensors", metadata={"format": "pt"})
+    config = model.config.to_dict() | {"architectures": ["MistralForCausalLM"], "dtype": "bfloat16"}
+    (folder / "config.json").write_text(json.dumps(config, indent=2, default=str) + "\n")
+    tokenizer.save_pretrained(folder)
+    facts = {"kind": "base", "plan": {k: v if v != math.inf else None for k, v in asdict(plan).items()}, "progress": asdict(progress),
+             "parameters": sum(p.numel() for p in model.parameters())}  # fmt: skip
+    (folder / "metadata.json").write_text(json.dumps(facts, indent=2) + "\n")
+    return folder
+
+
+def load_weights(folder: Path) -> dict[str, Tensor]:
+    """The exported tensors, for inspection and tests."""
+    return load_file(folder / "model.safetensors")
+
+
+def with_budget(plan: PretrainPlan, tokens: float | None, minutes: float | None) -> PretrainPlan:
+    return replace(plan, tokens=tokens or plan.tokens, minutes=minutes or plan.minutes)
