@@ -124,13 +124,15 @@ def _is_uri(text: str) -> bool:
     if not colon or re.fullmatch(r"[A-Za-z][A-Za-z0-9+.-]*", scheme) is None:
         return False
     found = re.fullmatch(r"(?://([^/?#]*)(?=[/?#]|$))?([^?#]*)(?:\?([^#]*))?(?:#(.*))?", rest, re.DOTALL)
-    return found is not None and (found.group(1) is None or _is_authority(found.group(1))) and all(
-        _is_uri_text(part or "", extra) for part, extra in zip(found.group(2, 3, 4), (":@/", ":@/?", ":@/?"), strict=True))
+    if found is None or (found.group(1) is not None and not _is_authority(found.group(1))):
+        return False
+    allowed = (":@/", ":@/?", ":@/?")  # in path, query and fragment
+    return all(_is_uri_text(part or "", extra) for part, extra in zip(found.group(2, 3, 4), allowed, strict=True))
 
 
 def _is_authority(text: str) -> bool:
     user, _, place = text.rpartition("@")
-    host, _, port = place.rpartition(":") if re.search(r":[0-9]*$", place) else (place, "", "")
+    host, _, _port = place.rpartition(":") if re.search(r":[0-9]*$", place) else (place, "", "")
     literal = host[:1] + host[-1:] == "[]" and len(host) > 2
     known = _is_address(host[1:-1], 6) or re.fullmatch(r"[vV][0-9A-Fa-f]+\.[A-Za-z0-9\-._~!$&'()*+,;=:]+", host[1:-1])
     return _is_uri_text(user, ":") and bool(known if literal else _is_uri_text(host, ""))

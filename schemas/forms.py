@@ -69,7 +69,7 @@ def types_of(nodes: Iterable[Node]) -> tuple[str, ...]:
 
 def _met(one: set[str], other: set[str]) -> set[str]:
     both = one & other
-    if "number" not in both and ("integer" in one and "number" in other or "number" in one and "integer" in other):
+    if "number" not in both and (("integer" in one and "number" in other) or ("number" in one and "integer" in other)):
         both = both | {"integer"}
     return both - ({"integer"} if "number" in both else set())
 

@@ -73,7 +73,7 @@ def _whole_range(low: Edge | None, high: Edge | None) -> dict[str, Json] | None:
 
 
 def _range(low: Edge | None, high: Edge | None) -> dict[str, Json] | None:
-    if low and high and (low[0] > high[0] or low[0] == high[0] and (low[1] or high[1])):
+    if low and high and (low[0] > high[0] or (low[0] == high[0] and (low[1] or high[1]))):
         return None
     plain: dict[str, Json] = {}
     if low is not None:

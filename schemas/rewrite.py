@@ -224,5 +224,5 @@ _NEGATIONS: dict[str, Callable[[Any, Domain], list[Schema] | None]] = {
 
 
 def _has_ref(schema: Schema) -> bool:
-    return isinstance(schema, dict) and ("$ref" in schema or any(map(_has_ref, schema.values()))) \
-        or isinstance(schema, list) and any(map(_has_ref, schema))
+    return (isinstance(schema, dict) and ("$ref" in schema or any(map(_has_ref, schema.values())))) \
+        or (isinstance(schema, list) and any(map(_has_ref, schema)))

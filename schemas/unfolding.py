@@ -46,8 +46,8 @@ def key_of(branch: Branch) -> tuple[str, ...]:
 
 
 def demands_nothing(schema: Schema) -> bool:
-    return schema is True or isinstance(schema, dict) and all(
-        keyword in ANNOTATIONS or keyword.startswith("x-") for keyword in schema)
+    return schema is True or (isinstance(schema, dict) and all(
+        keyword in ANNOTATIONS or keyword.startswith("x-") for keyword in schema))
 
 
 class Unfolding:
@@ -200,8 +200,8 @@ class Unfolding:
         if mine is not None and theirs is not None:
             return not {equality_key(value) for value in mine} & {equality_key(value) for value in theirs}
         kinds = set(types_of([*one, *other]))
-        return not kinds or kinds == {"object"} and any(
-            self.told_apart(one, other, name) for name in self.required(one) & self.required(other))
+        return not kinds or (kinds == {"object"} and any(
+            self.told_apart(one, other, name) for name in self.required(one) & self.required(other)))
 
     def told_apart(self, one: list[Node], other: list[Node], name: str) -> bool:
         mine, theirs = self.finite(one, (name,)), self.finite(other, (name,))

@@ -119,7 +119,8 @@ def _multiple_of(judge: Any, divisor: float, instance: Json, schema: Schema) -> 
         yield jsonschema.ValidationError(f"{instance!r} is not a multiple of {divisor}")
 
 
-_Draft202012: Any = jsonschema.validators.extend(jsonschema.Draft202012Validator, {"multipleOf": _multiple_of})
+_extend: Any = jsonschema.validators.extend
+_Draft202012 = _extend(jsonschema.Draft202012Validator, {"multipleOf": _multiple_of})
 
 
 def _formats() -> Any:

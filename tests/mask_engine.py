@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import random
-from typing import Any
+from typing import Any, ClassVar
 
 from llguidance import LLMatcher, LLTokenizer
 from llguidance._tokenizer import TokenizerWrapper
@@ -16,8 +16,8 @@ CLOSING = b'"]}'
 class _Bytes:
     eos_token_id = EOS
     bos_token_id = None
-    tokens = [bytes([i]) for i in range(256)] + [b"<eos>"]
-    special_token_ids = [EOS]
+    tokens: ClassVar = [bytes([i]) for i in range(256)] + [b"<eos>"]
+    special_token_ids: ClassVar = [EOS]
 
     def __call__(self, text: bytes | str) -> list[int]:
         return list(text if isinstance(text, bytes) else text.encode("utf-8"))

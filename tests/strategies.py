@@ -313,13 +313,13 @@ def _scalars_near(kind: str, schema: Schema) -> st.SearchStrategy[Json]:
             st.sampled_from(bounds or [2]),
         )
     if kind == "number":
-        bounds = [
+        edges: list[float] = [
             schema[key] for key in ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum") if key in schema
         ]
         return st.one_of(
             st.sampled_from(NUMBERS),
             st.floats(-5, 5).map(lambda x: round(x, 2)),
-            st.sampled_from(bounds or [1.0]),
+            st.sampled_from(edges or [1.0]),
             st.floats(allow_nan=False, allow_infinity=False),
         )
     if kind == "string":

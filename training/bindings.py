@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
-from functools import lru_cache
+from functools import cache
 from typing import Any
 
 from training import concepts
@@ -73,7 +73,7 @@ def agent_status(facts: Facts, said: Said) -> dict[str, Any]:
 # --- generated schemas -----------------------------------------------------------------------------------------------
 
 
-@lru_cache(maxsize=None)
+@cache
 def field_names() -> dict[str, Any]:
     loaded: dict[str, Any] = read_yaml(HERE / "field_names.yaml")
     return loaded

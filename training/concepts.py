@@ -10,7 +10,7 @@ import datetime as dt
 import random
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache
 from typing import Any
 
 from training import forms, values
@@ -42,7 +42,7 @@ class ConceptFact:
         return self.kind in ("text", "person", "company", "city", "email")
 
 
-@lru_cache(maxsize=None)
+@cache
 def usable(split: str) -> tuple[Concept, ...]:
     """The concepts of a split; about one in six is kept for measuring."""
     return tuple(c for c in library() if values.in_heldout_pool(c["concept"]) == (split == "heldout"))

@@ -10,7 +10,7 @@ import calendar
 import datetime as dt
 import random
 from decimal import Decimal
-from functools import lru_cache
+from functools import cache, lru_cache
 
 from babel.dates import get_day_names, get_month_names
 from num2words import num2words
@@ -26,14 +26,14 @@ _NAME = {
 _SPOKEN_LIMIT = 10_000
 
 
-@lru_cache(maxsize=None)
+@cache
 def months(lang: str, width: str = "wide") -> tuple[str, ...]:
     """Month names 1..12 (index 0 is empty)."""
     names = get_month_names(width, locale=lang)
     return ("", *(names[i].rstrip(".") for i in range(1, 13)))
 
 
-@lru_cache(maxsize=None)
+@cache
 def weekdays(lang: str, width: str = "wide") -> tuple[str, ...]:
     names = get_day_names(width, locale=lang)
     return tuple(names[i].rstrip(".") for i in range(7))

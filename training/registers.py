@@ -14,7 +14,20 @@ from training import forms, values
 from training.phrasebook import Phrasebook
 from training.speaker import Speaker
 from training.structured import bullet_fields, label, paste, table
-from training.text import Text, capitalized, contracted, ended, join, literal, mapped, plain, spans, stated, with_typos, without_accents
+from training.text import (
+    Text,
+    capitalized,
+    contracted,
+    ended,
+    join,
+    literal,
+    mapped,
+    plain,
+    spans,
+    stated,
+    with_typos,
+    without_accents,
+)
 from training.verbalize import TELLERS, Block, Section
 from training.world import Facts
 

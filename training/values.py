@@ -14,7 +14,7 @@ import random
 import re
 import unicodedata
 from decimal import Decimal
-from functools import lru_cache
+from functools import cache
 
 from mimesis import Address, Finance, Generic
 from mimesis.locales import Locale
@@ -27,10 +27,7 @@ _NAME_LOCALES = {
     "es": (Locale.ES, Locale.ES, Locale.ES_MX, Locale.ES_MX, Locale.ES_MX, Locale.PT_BR, Locale.IT, Locale.FR, Locale.EN, Locale.DE),
 }  # fmt: skip
 _HELDOUT_SHARE = 6  # one surname in six is kept for measuring
-_SYLLABLES = (
-    "ka lo mi ter van sel dor ni ra po tu ben cla shi ro ez lin fa gra mon pi xa qui ol ber ti ya zu hen wo kri pla ste ña cho lle ri am "
-    "ik oro una thi ngu yen ob ade ola chi dze wa mba nko siw ska ova eva ric son sen tte ieu oux gar tch"
-).split()  # fmt: skip
+_SYLLABLES = ["ka", "lo", "mi", "ter", "van", "sel", "dor", "ni", "ra", "po", "tu", "ben", "cla", "shi", "ro", "ez", "lin", "fa", "gra", "mon", "pi", "xa", "qui", "ol", "ber", "ti", "ya", "zu", "hen", "wo", "kri", "pla", "ste", "ña", "cho", "lle", "ri", "am", "ik", "oro", "una", "thi", "ngu", "yen", "ob", "ade", "ola", "chi", "dze", "wa", "mba", "nko", "siw", "ska", "ova", "eva", "ric", "son", "sen", "tte", "ieu", "oux", "gar", "tch"]  # fmt: skip
 
 
 def in_heldout_pool(value: str) -> bool:
@@ -38,7 +35,7 @@ def in_heldout_pool(value: str) -> bool:
     return hashlib.blake2b(value.casefold().encode(), digest_size=2).digest()[0] % _HELDOUT_SHARE == 0
 
 
-@lru_cache(maxsize=None)
+@cache
 def name_pool(lang: str, split: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """(given names, surnames) of a language's locales; surnames are split between training and measuring."""
     given: set[str] = set()
@@ -51,13 +48,13 @@ def name_pool(lang: str, split: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
     return tuple(sorted(given)), tuple(sorted(chosen))
 
 
-@lru_cache(maxsize=None)
+@cache
 def place_pool(lang: str, split: str) -> tuple[str, ...]:
     cities = {c for i, loc in enumerate(_NAME_LOCALES[lang]) for a in [Address(loc, seed=i)] for c in (a.city() for _ in range(150))}
     return tuple(sorted(c for c in cities if in_heldout_pool(c) == (split == "heldout")))
 
 
-@lru_cache(maxsize=None)
+@cache
 def company_pool(lang: str, split: str) -> tuple[str, ...]:
     names = {c for i, loc in enumerate(_NAME_LOCALES[lang]) for f in [Finance(loc, seed=i)] for c in (f.company() for _ in range(150))}
     return tuple(sorted(c for c in names if in_heldout_pool(c) == (split == "heldout")))

@@ -16,7 +16,7 @@ from schemas.validation import ReportValidator, SecondJudge, validator
 from tests.mask_engine import MaskEngine, MaskError
 from tests.strategies import conditionals, documents, mutations, report_schemas, subschemas, values_near
 
-EXAMPLES = settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+EXAMPLES = settings(max_examples=20, deadline=None, suppress_health_check=list(HealthCheck))
 
 
 def engine_of(schema: AdmittedSchema) -> MaskEngine:
@@ -31,29 +31,25 @@ def engine_of(schema: AdmittedSchema) -> MaskEngine:
 
 @EXAMPLES
 @given(st.data(), report_schemas())
-def test_the_mask_takes_the_canonical_text_of_every_valid_instance(data: st.DataObject, schema: AdmittedSchema) -> None:
-    value = data.draw(values_near(schema.schema))
-    assume(not ReportValidator(schema.schema).violations(value))
-    assert engine_of(schema).accepts(canonical_json(in_schema_order(value, schema.schema)))
-
-
-@EXAMPLES
-@given(st.data(), report_schemas())
-def test_the_mask_refuses_an_invalid_instance_unless_a_checked_keyword_is_broken(
+def test_the_mask_takes_every_valid_instance_and_an_invalid_one_only_by_a_checked_keyword(
     data: st.DataObject, schema: AdmittedSchema
 ) -> None:
-    assume(not schema.checked)
-    value = data.draw(st.one_of(values_near(schema.schema), values_near(schema.schema).flatmap(mutations)))
-    assume(ReportValidator(schema.schema).violations(value))
-    assert not engine_of(schema).accepts(canonical_json(in_schema_order(value, schema.schema)))
+    engine, judge = engine_of(schema), ReportValidator(schema.schema)
+    near = values_near(schema.schema)
+    for value in data.draw(st.lists(near | near.flatmap(mutations), min_size=1, max_size=5)):
+        taken = engine.accepts(canonical_json(in_schema_order(value, schema.schema)))
+        if not judge.violations(value):
+            assert taken, value
+        elif not schema.checked:
+            assert not taken, value
 
 
 @EXAMPLES
 @given(report_schemas(), st.integers(0, 2**32))
 def test_whatever_the_mask_writes_is_valid_or_breaks_a_checked_keyword(schema: AdmittedSchema, seed: int) -> None:
     text = engine_of(schema).write(seed)
-    assume(text is not None)
-    assert text is not None
+    if text is None:
+        return
     try:
         value = parse_json(text)
     except JsonInvalid as error:

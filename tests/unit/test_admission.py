@@ -16,14 +16,7 @@ from schemas.validation import ReportValidator, SecondJudge
 from tests.mask_engine import MaskEngine
 
 CORPUS = sorted(Path(__file__).parents[1].joinpath("corpus").glob("schema_*.json"))
-CORE = (
-    "$schema $id $ref $anchor $dynamicRef $dynamicAnchor $vocabulary $comment $defs prefixItems items contains "
-    "additionalProperties properties patternProperties dependentSchemas propertyNames if then else allOf anyOf oneOf "
-    "not unevaluatedItems unevaluatedProperties type const enum multipleOf maximum exclusiveMaximum minimum "
-    "exclusiveMinimum maxLength minLength pattern maxItems minItems uniqueItems maxContains minContains maxProperties "
-    "minProperties required dependentRequired title description default deprecated readOnly writeOnly examples format "
-    "contentEncoding contentMediaType contentSchema"
-).split()
+CORE = ["$schema", "$id", "$ref", "$anchor", "$dynamicRef", "$dynamicAnchor", "$vocabulary", "$comment", "$defs", "prefixItems", "items", "contains", "additionalProperties", "properties", "patternProperties", "dependentSchemas", "propertyNames", "if", "then", "else", "allOf", "anyOf", "oneOf", "not", "unevaluatedItems", "unevaluatedProperties", "type", "const", "enum", "multipleOf", "maximum", "exclusiveMaximum", "minimum", "exclusiveMinimum", "maxLength", "minLength", "pattern", "maxItems", "minItems", "uniqueItems", "maxContains", "minContains", "maxProperties", "minProperties", "required", "dependentRequired", "title", "description", "default", "deprecated", "readOnly", "writeOnly", "examples", "format", "contentEncoding", "contentMediaType", "contentSchema"]
 
 
 def refusal(schema: Any) -> list[tuple[str, str]]:
@@ -102,7 +95,7 @@ def test_what_is_not_accepted_is_refused_with_its_pointer(schema: Any, pointer: 
     ],
 )
 def test_a_schema_that_no_instance_can_satisfy_is_refused(schema: Any) -> None:
-    with pytest.raises(SchemaRefused, match="no instance|fewer|less"):
+    with pytest.raises(SchemaRefused, match=r"no instance|fewer|less"):
         admit(schema)
 
 

@@ -57,7 +57,7 @@ def test_a_pattern_means_the_same_to_both(judge: Any) -> None:
 
 @pytest.mark.parametrize("judge", JUDGES)
 def test_nothing_is_fetched(judge: Any) -> None:
-    with pytest.raises(Exception, match="(?i)resource|resolv|unresolvable"):
+    with pytest.raises(Exception, match=r"(?i)resource|resolv|unresolvable"):
         judge({"$ref": "http://127.0.0.1:1/x"}).violations(1)
 
 

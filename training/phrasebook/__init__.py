@@ -10,7 +10,7 @@ import random
 import re
 from collections.abc import Collection
 from dataclasses import dataclass, field
-from functools import cached_property, lru_cache
+from functools import cache, cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -104,7 +104,7 @@ def _count(node: Any) -> int:
     return len(node)
 
 
-@lru_cache(maxsize=None)
+@cache
 def phrasebook(lang: str, split: str = "train") -> Phrasebook:
     """Load the wordings of a language and split."""
     folder = HERE / split / lang
@@ -124,7 +124,7 @@ def _keys_as_text(node: Any) -> Any:
     return node
 
 
-@lru_cache(maxsize=None)
+@cache
 def concepts() -> tuple[dict[str, Any], ...]:
     """Every concept of the library for generated schemas."""
     found: list[dict[str, Any]] = []

@@ -1,0 +1,50 @@
+# Escribano. `make help` lists the targets.
+PYTHON ?= python3
+BIN := .venv/bin
+NOTES ?= ../shared/notes/dev.jsonl
+MINUTES ?= 120
+THREADS ?= $(shell nproc 2>/dev/null || echo 2)
+
+.DEFAULT_GOAL := help
+.PHONY: help demo serve test lint proto train bench clean
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
+
+.venv/.serve: pyproject.toml
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --disable-pip-version-check -e . grpcio-tools==1.85.1
+	@touch $@
+
+.venv/.dev: pyproject.toml .venv/.serve
+	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[dev]'
+	@touch $@
+
+demo: .venv/.serve ## start a server, send it two notes, print the reports (no training)
+	@$(BIN)/python -m service.generate_stubs
+	@$(BIN)/python -m service.demo
+
+serve: .venv/.serve ## serve on 127.0.0.1:50051
+	$(BIN)/escribano serve
+
+test: .venv/.dev ## run every test
+	$(BIN)/python -m pytest -q
+
+lint: .venv/.dev ## ruff, mypy, buf lint, stale-stub check
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check service schemas tests --exclude service/pb
+	$(BIN)/mypy
+	$(BIN)/buf lint
+	$(BIN)/python -m service.generate_stubs --check
+
+proto: .venv/.serve ## regenerate the gRPC stubs
+	$(BIN)/python -m service.generate_stubs
+
+train: .venv/.dev ## rebuild tokenizer, base and adapter from nothing; resumes after a kill (MINUTES=120)
+	$(BIN)/escribano-train all --output runs/full --minutes $(MINUTES) --threads $(THREADS)
+
+bench: .venv/.dev ## measure reliability; tables under bench/ (NOTES=path of hand-written notes)
+	$(BIN)/escribano-train bench --output bench $(if $(wildcard $(NOTES)),--notes $(NOTES))
+
+clean: ## remove the environment and caches; runs/ stays
+	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis
