@@ -8,13 +8,25 @@ beyond that of text.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from schemas.canonical import canonical_json
+from schemas.nodes import resolve
 
 Schema = dict[str, Any]
 
+MAX_SIGNATURE_CHARS = 200_000
+"""A schema whose references multiply (or lead back to it) unfolds to more than any prompt holds."""
+
 _NUMBERS = {"integer": "int", "number": "num", "boolean": "bool", "null": "null"}
+
+
+class SignatureTooLong(ValueError):
+    """A schema that unfolds to about MAX_SIGNATURE_CHARS or more."""
+
+    def __init__(self) -> None:
+        super().__init__(f"the schema unfolds to more than {MAX_SIGNATURE_CHARS} characters of its signature")
 
 
 class ContextLike(Protocol):
@@ -41,33 +53,45 @@ def signature(schema: Schema) -> str:
     """A schema in few tokens: property names, types, enum members, ``?`` for nullable, ``[...]`` for arrays.
 
     ``{"id":text,"owner":{"name":text,"email":email?},"status":on_track|at_risk,"risks":[{"level":low|high}]}``
+
+    Raises: SignatureTooLong.
     """
-    return _node(schema, schema, depth=0)
+    return _node(schema, _Walk(schema), depth=0)
+
+
+@dataclass
+class _Walk:
+    """The document that references lead into, and how many characters may still be shown."""
+
+    root: Schema
+    left: int = MAX_SIGNATURE_CHARS
+
+    def shown(self, text: str) -> str:
+        self.left -= len(text)
+        if self.left < 0:
+            raise SignatureTooLong
+        return text
 
 
 def _resolved(node: Any, root: Schema) -> Any:
-    seen = 0
-    while isinstance(node, dict) and "$ref" in node and seen < 32:
-        target: Any = root
-        for key in node["$ref"].removeprefix("#").strip("/").split("/"):
-            key = key.replace("~1", "/").replace("~0", "~")
-            target = target[int(key)] if isinstance(target, list) else target[key] if key else target
-        node, seen = target, seen + 1
+    while isinstance(node, dict) and "$ref" in node:  # admission refused references that lead round in a circle
+        node = resolve(root, node["$ref"])
     return node
 
 
-def _node(node: Any, root: Schema, depth: int) -> str:
-    node = _resolved(node, root)
+def _node(node: Any, walk: _Walk, depth: int) -> str:
+    walk.shown(",")  # about what every place costs
+    node = _resolved(node, walk.root)
     if not isinstance(node, dict) or depth > 16:
         return "any"
     for keyword in ("anyOf", "oneOf"):
         if keyword in node:
-            return _union([_node(branch, root, depth + 1) for branch in node[keyword]])
+            return _union([_node(branch, walk, depth + 1) for branch in node[keyword]])
     if "const" in node:
-        return canonical_json(node["const"]).strip('"')
+        return walk.shown(canonical_json(node["const"]).strip('"'))
     if "enum" in node:
-        return _union([canonical_json(member).strip('"') for member in node["enum"]])
-    return _typed(node, root, depth)
+        return walk.shown(_union([canonical_json(member).strip('"') for member in node["enum"]]))
+    return _typed(node, walk, depth)
 
 
 def _union(branches: list[str]) -> str:
@@ -75,15 +99,15 @@ def _union(branches: list[str]) -> str:
     return "|".join(kinds) + ("?" if "null" in branches else "")
 
 
-def _typed(node: Schema, root: Schema, depth: int) -> str:
+def _typed(node: Schema, walk: _Walk, depth: int) -> str:
     kind = node.get("type")
     if isinstance(kind, list):
-        return _union([_typed({**node, "type": k}, root, depth) for k in kind])
+        return _union([_typed({**node, "type": k}, walk, depth) for k in kind])
     if kind == "object" or "properties" in node:
-        inner = ",".join(f'"{name}":{_node(child, root, depth + 1)}' for name, child in node.get("properties", {}).items())
+        inner = ",".join(f'"{walk.shown(name)}":{_node(child, walk, depth + 1)}' for name, child in node.get("properties", {}).items())
         return "{" + inner + "}"
     if kind == "array" or "items" in node:
-        return "[" + _node(node.get("items", {}), root, depth + 1) + "]"
+        return "[" + _node(node.get("items", {}), walk, depth + 1) + "]"
     if kind == "string":
         return str(node.get("format", "id" if "pattern" in node else "text"))
     return _NUMBERS.get(str(kind), "any")

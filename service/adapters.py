@@ -10,15 +10,19 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
 from service.checkpoint import CheckpointInvalid, digest_of, read_json
-from service.engine.torch_executor import LowRank
+from service.engine.torch_executor import PROJECTIONS, LowRank
 from service.errors import AdapterMismatch, AdapterUnknown
+from service.request import BASE_ADAPTER_ID
 
 _WEIGHT = re.compile(r"layers\.(\d+)\.(?:self_attn|mlp)\.(\w+_proj)\.lora_([AB])\.weight$")
 _PLAIN = {"lora_bias": False, "use_dora": False, "use_rslora": False, "bias": "none", "modules_to_save": None, "alpha_pattern": {}, "rank_pattern": {}}
+_BASE_CHANGING = ("pissa", "olora", "corda", "loftq", "lora_ga")
+"""Starts of LoRA that also change the base's weights: the saved factors mean nothing beside the base as it was."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,25 +49,41 @@ def read_adapter(path: Path) -> Adapter:
     for option, plain in _PLAIN.items():
         if config.get(option, plain) not in (plain, None):
             raise CheckpointInvalid(f"{path / 'adapter_config.json'}: {option} = {config[option]!r} is not supported")
+    if str(config.get("init_lora_weights")).startswith(_BASE_CHANGING) or config.get("peft_type", "LORA") != "LORA":
+        raise CheckpointInvalid(f"{path / 'adapter_config.json'}: not a plain LoRA adapter")
     file = path / "adapter_model.safetensors"
     if not file.is_file():
-        raise CheckpointInvalid(f"{file}: missing")
+        raise CheckpointInvalid(f"{file}: missing; pickled weights (*.bin) are never read")
     try:
         rank, alpha = int(config["r"]), float(config["lora_alpha"])
+        if rank < 1:
+            raise ValueError(f"a rank of at least 1, not {rank}")
         names = {key: str(facts[key]) for key in ("adapter_id", "schema_id", "schema_digest", "base_digest")}
     except (KeyError, TypeError, ValueError) as error:
         raise CheckpointInvalid(f"{path}: adapter_config.json or metadata.json lacks {error}") from error
-    weights = LowRank(_factors(load_file(file), file), alpha / rank)
+    if names["adapter_id"] == BASE_ADAPTER_ID:
+        raise CheckpointInvalid(f"{path / 'metadata.json'}: adapter_id {BASE_ADAPTER_ID!r} is taken: it asks for the base itself")
+    weights = LowRank(_factors(_tensors(file), file, rank), alpha / rank)
     return Adapter(**names, adapter_digest=digest_of([file]), rank=rank, lora_alpha=alpha, size_bytes=file.stat().st_size, weights=weights)
 
 
-def _factors(tensors: dict[str, Tensor], file: Path) -> dict[tuple[int, str], tuple[Tensor, Tensor]]:
+def _tensors(file: Path) -> dict[str, Tensor]:
+    try:
+        return load_file(file)
+    except SafetensorError as error:
+        raise CheckpointInvalid(f"{file}: {error}") from error
+
+
+def _factors(tensors: dict[str, Tensor], file: Path, rank: int) -> dict[tuple[int, str], tuple[Tensor, Tensor]]:
     found: dict[tuple[int, str], dict[str, Tensor]] = {}
     for name, tensor in tensors.items():
         match = _WEIGHT.search(name)
-        if match is None:
+        if match is None or match[2] not in PROJECTIONS:
             raise CheckpointInvalid(f"{file}: {name} is no low-rank factor of a projection")
         found.setdefault((int(match[1]), match[2]), {})[match[3]] = tensor
+    for (layer, projection), pair in found.items():
+        if set(pair) != {"A", "B"} or not pair["A"].shape[0] == pair["B"].shape[1] == rank:
+            raise CheckpointInvalid(f"{file}: layer {layer}, {projection}: not both factors of rank {rank}")
     return {key: (pair["A"], pair["B"]) for key, pair in found.items()}
 
 

@@ -8,18 +8,22 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from tokenizers import Tokenizer
 from torch import Tensor
 
 EMBEDDED = Path(__file__).parent / "embedded"
 EMBEDDED_BASE = EMBEDDED / "base"
 EMBEDDED_ADAPTERS = EMBEDDED / "adapters"
+
+
+_HUB_ID = re.compile(r"[\w-][\w.-]*(/[\w-][\w.-]*)?")
 
 
 class CheckpointInvalid(ValueError):
@@ -45,14 +49,19 @@ class ModelConfig:
 
     @classmethod
     def from_json(cls, config: dict[str, Any], source: Path) -> ModelConfig:
-        """Raises: CheckpointInvalid for another model type, a scaled RoPE, or a missing size."""
+        """Raises: CheckpointInvalid for another model type or activation, quantized weights, a scaled RoPE, or a missing size."""
         if config.get("model_type") != "mistral":
             raise CheckpointInvalid(f"{source}: model_type is {config.get('model_type')!r}; only 'mistral' is run")
+        if config.get("hidden_act", "silu") != "silu":
+            raise CheckpointInvalid(f"{source}: hidden_act is {config['hidden_act']!r}; only 'silu' is run")
+        if config.get("quantization_config"):
+            raise CheckpointInvalid(f"{source}: quantized weights are not run; save the checkpoint in bfloat16 or float32")
         rope = config.get("rope_parameters") or config.get("rope_scaling") or {}
-        if rope.get("rope_type", rope.get("type", "default")) != "default":
-            raise CheckpointInvalid(f"{source}: rope type {rope.get('rope_type')!r} is not supported; only 'default' is")
-        eos = config.get("eos_token_id")
+        rope_type = rope.get("rope_type", rope.get("type", "default"))
+        if rope_type != "default":
+            raise CheckpointInvalid(f"{source}: rope type {rope_type!r} is not supported; only 'default' is")
         try:
+            eos = config["eos_token_id"]
             return cls(
                 vocab_size=config["vocab_size"],
                 hidden_size=config["hidden_size"],
@@ -67,7 +76,7 @@ class ModelConfig:
                 bos_id=config.get("bos_token_id"),
                 eos_ids=tuple(eos) if isinstance(eos, list) else (int(eos),),
             )
-        except (KeyError, TypeError) as error:
+        except (KeyError, TypeError, ValueError) as error:
             raise CheckpointInvalid(f"{source}: {error} is missing or malformed") from error
 
 
@@ -82,11 +91,17 @@ class Base:
     metadata: dict[str, Any]
 
     def weights(self) -> Iterator[tuple[str, Tensor]]:
-        """(name, tensor) of every weight, read lazily, in the dtype of the file."""
+        """(name, tensor) of every weight, read lazily, in the dtype of the file.
+
+        Raises: CheckpointInvalid for a file that is no safetensors.
+        """
         for file in weight_files(self.path):
-            with safe_open(file, framework="pt") as tensors:
-                for name in tensors.keys():  # noqa: SIM118 - no iteration in safe_open
-                    yield name, tensors.get_tensor(name)
+            try:
+                with safe_open(file, framework="pt") as tensors:
+                    for name in tensors.keys():  # noqa: SIM118 - no iteration in safe_open
+                        yield name, tensors.get_tensor(name)
+            except SafetensorError as error:
+                raise CheckpointInvalid(f"{file}: {error}") from error
 
     @property
     def size_bytes(self) -> int:
@@ -128,15 +143,30 @@ def read_base(base: str | Path | None = None) -> Base:
     """
     path = EMBEDDED_BASE if base is None else Path(base)
     if not path.is_dir():
+        if base is None or not _HUB_ID.fullmatch(str(base)):
+            raise CheckpointInvalid(f"{path}: no such directory")
         path = _downloaded(str(base))
-    tokenizer_file = path / "tokenizer.json"
-    if not tokenizer_file.is_file():
-        raise CheckpointInvalid(f"{tokenizer_file}: missing; save a fast tokenizer beside the weights")
-    tokenizer = Tokenizer.from_file(str(tokenizer_file))
-    tokenizer.encode_special_tokens = True
-    metadata = path / "metadata.json"
     config = ModelConfig.from_json(read_json(path / "config.json"), path / "config.json")
+    tokenizer = _read_tokenizer(path / "tokenizer.json", config)
+    metadata = path / "metadata.json"
     return Base(path, config, tokenizer, digest_of(weight_files(path)), read_json(metadata) if metadata.exists() else {})
+
+
+def _read_tokenizer(file: Path, config: ModelConfig) -> Tokenizer:
+    """A tokenizer that cuts nothing off, and to which a marker in a text is text like any other."""
+    if not file.is_file():
+        raise CheckpointInvalid(f"{file}: missing; save a fast tokenizer beside the weights")
+    try:
+        tokenizer = Tokenizer.from_file(str(file))
+    except Exception as error:  # tokenizers raises no narrower type
+        raise CheckpointInvalid(f"{file}: {error}") from error
+    largest = max(tokenizer.get_vocab().values(), default=-1)
+    if largest >= config.vocab_size:
+        raise CheckpointInvalid(f"{file}: has token {largest}; the model knows {config.vocab_size} tokens")
+    tokenizer.encode_special_tokens = True
+    tokenizer.no_truncation()
+    tokenizer.no_padding()
+    return tokenizer
 
 
 def _downloaded(hub_id: str) -> Path:

@@ -11,25 +11,29 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from schemas.admission import AdmittedSchema, admit_text
+from schemas.admission import AdmittedSchema, SchemaRefused, admit_text
 from schemas.catalog import Catalog
-from schemas.prompt import render
+from schemas.keywords import Finding
+from schemas.prompt import SignatureTooLong, render
 from schemas.validation import CheckedText, ReportValidator
 from service.adapters import Adapter, AdapterStore, adapter_directories, read_adapter
 from service.checkpoint import EMBEDDED_ADAPTERS, Base, read_base
 from service.engine.engine import Engine, EngineClosed, EngineFull
 from service.engine.sequence import Completion, Ending, Job, JobExpired
 from service.errors import DeadlineExceeded, PromptTooLong, QueueFull, ReportInvalid, ShuttingDown
-from service.grammar import Grammars
+from service.grammar import Compiled, Grammars
 from service.request import BASE_ADAPTER_ID, DecodingOptions, GenerationRequest, Mode
 from service.result import FinishReason, GenerationResult
 
 DEFAULT_MAX_NEW_TOKENS = 1024
 MAX_ATTEMPTS = 3
 """How often a report that only a checked keyword refuses is decoded again, the first time included."""
+STRANGERS_AT_ONCE = 2
+"""How many requests with a schema of their own are made ready at once; those of the catalog never wait for them."""
 RETRY_TEMPERATURE = 0.7
 """A second attempt must differ from the first: it is sampled at least this hot, from a seed of its own."""
 
@@ -48,6 +52,8 @@ class _Plan:
     """A request made ready: everything an attempt needs but its seed."""
 
     admitted: AdmittedSchema
+    validator: ReportValidator
+    grammar: Compiled | None
     adapter: Adapter | None
     prompt_ids: tuple[int, ...]
     max_new_tokens: int
@@ -61,6 +67,7 @@ class Generator:
         self.catalog, self._base, self._engine = catalog, base, engine
         self._store = AdapterStore(adapters, base.digest)
         self._grammars = Grammars(base.tokenizer.to_str(), base.config.vocab_size, base.config.eos_ids)
+        self._strangers = ThreadPoolExecutor(STRANGERS_AT_ONCE, thread_name_prefix="escribano-schema")
 
     @classmethod
     def open(
@@ -84,7 +91,11 @@ class Generator:
         for adapter in found:
             executor.load_adapter(adapter.adapter_digest, adapter.weights)
         engine = Engine(executor, max_queue=max_queue)
-        return cls(loaded, found, engine, catalog or Catalog.load())
+        try:
+            return cls(loaded, found, engine, catalog or Catalog.load())
+        except BaseException:
+            engine.close()
+            raise
 
     @property
     def adapters(self) -> list[Adapter]:
@@ -97,6 +108,7 @@ class Generator:
     def close(self) -> None:
         """Stop decoding; reports not done fail with ShuttingDown."""
         self._engine.close()
+        self._strangers.shutdown(wait=False)
 
     def generate_blocking(self, request: GenerationRequest, *, timeout_s: float | None = None) -> GenerationResult:
         """`generate` for callers without an event loop."""
@@ -107,36 +119,58 @@ class Generator:
 
         Raises: the exceptions of `service.errors` and SchemaUnknown, SchemaRefused.
         """
+        try:
+            async with asyncio.timeout(timeout_s):
+                return await self._generated(request, None if timeout_s is None else time.monotonic() + timeout_s)
+        except (TimeoutError, JobExpired):
+            raise DeadlineExceeded(timeout_s) from None
+
+    async def _generated(self, request: GenerationRequest, deadline: float | None) -> GenerationResult:
         began = time.monotonic()
-        deadline = None if timeout_s is None else began + timeout_s
-        plan = await asyncio.to_thread(self._planned, request)
+        plan = await self._made_ready(request)
         spent: list[Completion] = []
-        validator, checked = ReportValidator(plan.admitted.schema), CheckedText(None, ())
+        checked = CheckedText(None, ())
         for attempt in range(MAX_ATTEMPTS):
-            spent.append(await self._decoded(plan, _options(request.options, attempt), request, deadline, timeout_s))
+            spent.append(await self._decoded(plan, _options(request.options, attempt), deadline))
             text = self._text(spent[-1])
-            checked = validator.check(text)
+            checked = await asyncio.to_thread(plan.validator.check, text)
             if checked.valid or spent[-1].ending is Ending.LENGTH or request.options.mode is Mode.FREE:
                 return self._result(plan, spent, text, checked, time.monotonic() - began)
         raise ReportInvalid(checked.violations, MAX_ATTEMPTS)
 
     # --- the steps ------------------------------------------------------------------------------------------------
 
+    async def _made_ready(self, request: GenerationRequest) -> _Plan:
+        try:
+            pool = None if request.schema_json is None else self._strangers
+            return await asyncio.get_running_loop().run_in_executor(pool, self._planned, request)
+        except RuntimeError:
+            if self._engine.closed:
+                raise ShuttingDown() from None
+            raise
+
     def _planned(self, request: GenerationRequest) -> _Plan:
         """Everything before decoding; may compile a grammar, so never on the event loop."""
+        if self._engine.closed:
+            raise ShuttingDown()
         admitted = self._admitted(request)
         wants_base = request.adapter_id == BASE_ADAPTER_ID
         adapter = None if wants_base else self._store.resolve(request.adapter_id, admitted.digest)
+        grammar = None
         if request.options.mode is Mode.BACKSTOP:
-            self._grammars.matcher(admitted, trusted=request.schema_id is not None)
-        with_schema = self._prompt_ids(request, admitted)
+            grammar = self._grammars.compiled(admitted, trusted=request.schema_id is not None)
+        try:
+            with_schema = self._prompt_ids(request, admitted)
+        except SignatureTooLong as error:
+            raise SchemaRefused((Finding("", "", str(error)),)) from None
         prompt_ids = with_schema if adapter is None else self._prompt_ids(request, None)
         room = self._base.config.context_length - len(prompt_ids)
         asked = request.options.max_new_tokens
         if room < (asked or 1):
             raise PromptTooLong(len(prompt_ids), self._base.config.context_length - (asked or 1))
         saved = len(with_schema) - len(prompt_ids)
-        return _Plan(admitted, adapter, prompt_ids, asked or min(DEFAULT_MAX_NEW_TOKENS, room), saved)
+        max_new_tokens = asked or min(DEFAULT_MAX_NEW_TOKENS, room)
+        return _Plan(admitted, ReportValidator(admitted.schema), grammar, adapter, prompt_ids, max_new_tokens, saved)
 
     def _admitted(self, request: GenerationRequest) -> AdmittedSchema:
         if request.schema_id is not None:
@@ -150,23 +184,15 @@ class Generator:
         bos = self._base.config.bos_id
         return (*([] if bos is None else [bos]), *ids)
 
-    async def _decoded(
-        self, plan: _Plan, options: DecodingOptions, request: GenerationRequest, deadline: float | None, timeout_s: float | None
-    ) -> Completion:  # fmt: skip
+    async def _decoded(self, plan: _Plan, options: DecodingOptions, deadline: float | None) -> Completion:
         """One attempt, waited for."""
-        matcher = None
-        if options.mode is Mode.BACKSTOP:
-            matcher = self._grammars.matcher(plan.admitted, trusted=request.schema_id is not None)
+        matcher = None if plan.grammar is None else plan.grammar.fresh()
+        adapter = None if plan.adapter is None else plan.adapter.adapter_digest
         job = Job(
-            plan.prompt_ids, self._base.config.eos_ids, plan.max_new_tokens, plan.adapter and plan.adapter.adapter_digest, matcher,
-            options.temperature, options.seed, deadline,
+            plan.prompt_ids, self._base.config.eos_ids, plan.max_new_tokens, adapter, matcher, options.temperature, options.seed, deadline
         )  # fmt: skip
         try:
-            future = asyncio.wrap_future(self._engine.submit(job))
-            async with asyncio.timeout_at(None if deadline is None else asyncio.get_running_loop().time() + deadline - time.monotonic()):
-                return await future
-        except (TimeoutError, JobExpired):
-            raise DeadlineExceeded(timeout_s) from None
+            return await asyncio.wrap_future(self._engine.submit(job))
         except EngineFull as error:
             raise QueueFull(error.limit) from None
         except EngineClosed:
@@ -188,7 +214,7 @@ class Generator:
             num_forward_passes=sum(c.num_forward_passes for c in spent), num_attempts=len(spent),
             queue_s=sum(c.queue_s for c in spent), prefill_s=sum(c.prefill_s for c in spent), decode_s=sum(c.decode_s for c in spent), total_s=total_s,
             schema_id=plan.admitted.schema_id or plan.admitted.digest, schema_digest=plan.admitted.digest,
-            adapter_id=adapter and adapter.adapter_id, adapter_digest=adapter and adapter.adapter_digest,
+            adapter_id=None if adapter is None else adapter.adapter_id, adapter_digest=None if adapter is None else adapter.adapter_digest,
             base_digest=self._base.digest, prompt_tokens_saved=plan.prompt_tokens_saved,
         )  # fmt: skip
 

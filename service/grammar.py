@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import multiprocessing
 import resource
+import secrets
 import threading
 from collections import OrderedDict
 from dataclasses import dataclass
@@ -73,14 +74,14 @@ class Grammars:
     """Compiles admitted schemas for a tokenizer, each once. Safe to call from several threads."""
 
     def __init__(self, tokenizer_json: str, vocab_size: int, eos_ids: tuple[int, ...]) -> None:
-        self._spec = (tokenizer_json, vocab_size, list(eos_ids))
-        self._tokenizer = LLTokenizer(tokenizer_json, n_vocab=vocab_size, eos_token=list(eos_ids))
+        self._spec = (without_markers(tokenizer_json), vocab_size, list(eos_ids))
+        self._tokenizer = LLTokenizer(self._spec[0], n_vocab=vocab_size, eos_token=list(eos_ids))
         self._vocab_size = vocab_size
         self._lock = threading.Lock()
         self._cache: OrderedDict[str, Compiled] = OrderedDict()
 
-    def matcher(self, admitted: AdmittedSchema, *, trusted: bool) -> GrammarMatcher:
-        """A matcher at the grammar's start.
+    def compiled(self, admitted: AdmittedSchema, *, trusted: bool) -> Compiled:
+        """The grammar of a schema; may take seconds for one seen the first time.
 
         ``trusted``: the schema is of the catalog; any other is first compiled in a process of its own, under a clock and a memory limit.
 
@@ -92,7 +93,7 @@ class Grammars:
                 self._cache.move_to_end(admitted.digest)
         if compiled is None:
             compiled = self._compile(admitted, trusted)
-        return compiled.fresh()
+        return compiled
 
     def _compile(self, admitted: AdmittedSchema, trusted: bool) -> Compiled:
         grammar = grammar_of(admitted.mask_schema)
@@ -112,6 +113,25 @@ class Grammars:
 def grammar_of(mask_schema: dict[str, Any]) -> str:
     """The grammar of the canonical texts of a schema: properties in its order, no spaces."""
     return LLMatcher.grammar_from_json_schema(json.dumps(mask_schema), overrides={"whitespace_flexible": False})
+
+
+def without_markers(tokenizer_json: str) -> str:
+    """The tokenizer with its special tokens under names that no text has.
+
+    llguidance reads "</s>" in a text it forces (an enum member, a property's name) as the special token, and then refuses that token itself.
+    """
+    tokenizer = json.loads(tokenizer_json)
+    nonce = secrets.token_hex(8)
+    special = [token for token in tokenizer["added_tokens"] if token["special"]]
+    names = {token["content"]: f"\ue000{nonce}-{token['id']}\ue001" for token in special}
+    for token in special:
+        token["content"] = names[token["content"]]
+    vocab = tokenizer["model"]["vocab"]
+    if isinstance(vocab, dict):
+        tokenizer["model"]["vocab"] = {names.get(text, text): token_id for text, token_id in vocab.items()}
+    else:  # unigram: (text, score) in order of id
+        tokenizer["model"]["vocab"] = [[names.get(text, text), score] for text, score in vocab]
+    return json.dumps(tokenizer)
 
 
 def _refused(why: str) -> SchemaRefused:
@@ -149,7 +169,9 @@ def _compile_apart(grammar: str, spec: tuple[str, int, list[int]]) -> None:
 def _child(sender: Connection, grammar: str, spec: tuple[str, int, list[int]]) -> None:
     tokenizer_json, vocab_size, eos_ids = spec
     tokenizer = LLTokenizer(tokenizer_json, n_vocab=vocab_size, eos_token=eos_ids)
-    resource.setrlimit(resource.RLIMIT_AS, (_address_space() + COMPILE_MEMORY_BYTES,) * 2)
+    _, hard = resource.getrlimit(resource.RLIMIT_AS)
+    limit = _address_space() + COMPILE_MEMORY_BYTES
+    resource.setrlimit(resource.RLIMIT_AS, (limit if hard == resource.RLIM_INFINITY else min(limit, hard), hard))
     matcher = LLMatcher(tokenizer, grammar, log_level=0)
     if not matcher.is_error():
         matcher.compute_bitmask()

@@ -231,7 +231,7 @@ class SchemaMaker:
 
     def _actions(self, facts: Facts) -> list[tuple[str, Node]]:
         items, paths = facts["actions"], [f"actions.{i}" for i in range(len(facts["actions"]))]
-        columns = [
+        columns: list[tuple[str, Schema, list[Any]]] = [
             (self.name("action"), TEXT, [self.said[f"{p}.action"] for p in paths]),
             (self.name("assignee"), _or_null(TEXT), [self.said.get(f"{p}.assignee") for p in paths]),
             (self.name("due"), _or_null(DATE), [iso(x["due"]) for x in items]),

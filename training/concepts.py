@@ -102,7 +102,8 @@ def value_words(speaker: Speaker, fact: ConceptFact) -> Text:
     if fact.kind == "date":
         return speaker.date(fact.value, fact.path)
     if fact.kind == "money":
-        return speaker.money(*fact.value, fact.path)
+        amount, currency = fact.value
+        return speaker.money(amount, currency, fact.path)
     if fact.kind == "percent":
         return speaker.percent(fact.value, fact.path)
     if fact.kind in ("integer", "quantity"):

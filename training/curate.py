@@ -98,7 +98,9 @@ def verbatim(pair: Pair, schema: AdmittedSchema) -> Iterator[str]:
 def named(pair: Pair, schema: AdmittedSchema) -> Iterator[str]:
     """Every e-mail address and hyphened identifier, whatever its leaf's kind, stands in the supplied text."""
     for path, value in _texts(pair):
-        is_name = _EMAIL.fullmatch(value) or (_IDENTIFIER.fullmatch(value) and kind_at(schema.schema, path) != "classify")
+        is_name = _EMAIL.fullmatch(value) or (
+            _IDENTIFIER.fullmatch(value) and kind_at(schema.schema, path) != "classify"
+        )
         if is_name and value not in pair.text:
             yield f"{path}: the identifier {value!r} is not in the text"
 
@@ -197,5 +199,7 @@ def _runs(text: str) -> Iterator[tuple[str, ...]]:
 
 
 def _first_difference(found: str, expected: str) -> str:
-    at = next((i for i, (a, b) in enumerate(zip(found, expected, strict=False)) if a != b), min(len(found), len(expected)))
+    at = next(
+        (i for i, (a, b) in enumerate(zip(found, expected, strict=False)) if a != b), min(len(found), len(expected))
+    )
     return f"at character {at} {found[at : at + 20]!r} stands for {expected[at : at + 20]!r}"

@@ -35,13 +35,20 @@ def card(curated: Curated, catalog: Catalog | None = None) -> Card:
         "pairs": len(kept),
         "content_hash": curated.content_hash,
         "sources": _counts(pair.id.rsplit(":", 1)[0] for pair in kept),
-        "refused": {"pairs": len(curated.refused), "by_gate": curated.refused_by_gate, "first_of_each": _first_of_each(curated)},
+        "refused": {
+            "pairs": len(curated.refused),
+            "by_gate": curated.refused_by_gate,
+            "first_of_each": _first_of_each(curated),
+        },
         "languages": _counts(pair.lang for pair in kept),
         "registers": _counts(pair.register for pair in kept),
         "facts_in_context": sum(bool(pair.context) for pair in kept),
         "text_characters": _spread([len(pair.text) for pair in kept]),
         "report_characters": _spread([len(pair.report) for pair in kept]),
-        "schemas": {schema_id: schema_card(catalog.get(schema_id).schema, group) for schema_id, group in _by_schema(kept).items()},
+        "schemas": {
+            schema_id: schema_card(catalog.get(schema_id).schema, group)
+            for schema_id, group in _by_schema(kept).items()
+        },
         "generated": _generated([pair for pair in kept if pair.schema is not None]),
         "wordings": _wordings(),
         "made_with": {"python": platform.python_version(), **{name.lower(): version(name) for name in MADE_WITH}},
@@ -59,12 +66,17 @@ def _first_of_each(curated: Curated) -> dict[str, str]:
     return first
 
 
-def _spread(numbers: Sequence[int]) -> dict[str, float]:
+def _spread(numbers: Sequence[int]) -> dict[str, int]:
     """Least, median, 95th percentile and most; empty for no numbers."""
     if not numbers:
         return {}
     ordered = sorted(numbers)
-    return {"least": ordered[0], "median": statistics.median(ordered), "p95": ordered[(len(ordered) - 1) * 95 // 100], "most": ordered[-1]}
+    return {
+        "least": ordered[0],
+        "median": statistics.median_low(ordered),
+        "p95": ordered[(len(ordered) - 1) * 95 // 100],
+        "most": ordered[-1],
+    }
 
 
 def _by_schema(pairs: Iterable[Pair]) -> dict[str, list[Pair]]:
@@ -87,7 +99,12 @@ def _generated(pairs: Sequence[Pair]) -> dict[str, Any]:
     schemas = {digest(pair.schema): pair.schema for pair in pairs}
     properties = [sum(1 for _, node in nodes(schema) if "properties" not in node) for schema in schemas.values()]
     names = {path.rsplit("/", 1)[-1] for schema in schemas.values() for path, _ in nodes(schema)} - {"*", ""}
-    return {"pairs": len(pairs), "distinct_schemas": len(schemas), "distinct_names": len(names), "leaves_per_schema": _spread(properties)}
+    return {
+        "pairs": len(pairs),
+        "distinct_schemas": len(schemas),
+        "distinct_names": len(names),
+        "leaves_per_schema": _spread(properties),
+    }
 
 
 # --- one schema ------------------------------------------------------------------------------------------------------
@@ -102,8 +119,12 @@ def schema_card(schema: Schema, pairs: Sequence[Pair]) -> dict[str, Any]:
     return {
         "pairs": len(pairs),
         "members": {path: _members(members, values[path]) for path, members in enums(schema).items()},
-        "null_share": {path: round(found.count(None) / len(found), 4) for path, found in values.items() if None in found},
-        "array_lengths": {path: _lengths(found) for path, found in values.items() if any(isinstance(v, list) for v in found)},
+        "null_share": {
+            path: round(found.count(None) / len(found), 4) for path, found in values.items() if None in found
+        },
+        "array_lengths": {
+            path: _lengths(found) for path, found in values.items() if any(isinstance(v, list) for v in found)
+        },
     }
 
 
@@ -133,7 +154,11 @@ def places(value: Json, path: tuple[str, ...] = ()) -> Iterator[tuple[str, Json]
 
 def enums(schema: Schema) -> dict[str, list[Json]]:
     """The members of every leaf that chooses from some: enum, or true and false."""
-    return {path: node.get("enum", [True, False]) for path, node in nodes(schema) if "enum" in node or node.get("type") == "boolean"}
+    return {
+        path: node.get("enum", [True, False])
+        for path, node in nodes(schema)
+        if "enum" in node or node.get("type") == "boolean"
+    }
 
 
 def nodes(schema: Schema) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -145,7 +170,10 @@ def _nodes(root: Schema, node: Schema, path: tuple[str, ...]) -> Iterator[tuple[
     node = dereferenced(root, node)
     if not isinstance(node, dict) or node.get("type") == "null":
         return
-    inner = [*((path, branch) for branch in node.get("anyOf", ())), *(((*path, name), sub) for name, sub in node.get("properties", {}).items())]
+    inner = [
+        *((path, branch) for branch in node.get("anyOf", ())),
+        *(((*path, name), sub) for name, sub in node.get("properties", {}).items()),
+    ]
     if "items" in node:
         inner.append(((*path, "*"), node["items"]))
     if "anyOf" not in node and "items" not in node:
@@ -166,7 +194,9 @@ def markdown(facts: Card) -> str:
         _table("Languages", "language", facts["languages"]),
         _table("Registers", "register", facts["registers"]),
         _table("Length in characters", "", {"text": facts["text_characters"], "report": facts["report_characters"]}),
-        f"The facts stand in the context, not in the question, in {facts['facts_in_context']:,} pairs.\n" if facts["pairs"] else "",
+        f"The facts stand in the context, not in the question, in {facts['facts_in_context']:,} pairs.\n"
+        if facts["pairs"]
+        else "",
         *(_schema_markdown(schema_id, found) for schema_id, found in facts["schemas"].items()),
         _table("Generated schemas", "", facts["generated"]),
         _table("Wordings in the phrasebook", "book", facts["wordings"]),
@@ -189,7 +219,12 @@ def _schema_markdown(schema_id: str, found: dict[str, Any]) -> str:
 def _table(title: str, head: str, rows: dict[str, Any]) -> str:
     if not rows:
         return ""
-    lines = [f"## {title}\n", f"| {head} | |", "|---|---|", *(f"| {name} | {_cell(value)} |" for name, value in rows.items())]
+    lines = [
+        f"## {title}\n",
+        f"| {head} | |",
+        "|---|---|",
+        *(f"| {name} | {_cell(value)} |" for name, value in rows.items()),
+    ]
     return "\n".join(lines) + "\n"
 
 

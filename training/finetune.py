@@ -8,6 +8,7 @@ base and on any Mistral-family checkpoint. Run it with
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 import time
@@ -18,11 +19,11 @@ from typing import Any
 
 import torch
 from datasets import Dataset
+from huggingface_hub import snapshot_download
 from peft import LoraConfig
 from transformers import AutoModelForCausalLM, AutoTokenizer, DataCollatorForSeq2Seq, PreTrainedTokenizerBase
-from trl import SFTConfig, SFTTrainer
+from trl import SFTConfig, SFTTrainer  # type: ignore[attr-defined]
 
-from schemas.canonical import digest
 from training.encode import PairEncoder
 from training.synthesize import Pair
 
@@ -79,8 +80,9 @@ def arguments(plan: FinetunePlan, work: Path, device: str) -> SFTConfig:
 def finetune(base: str, pairs: Iterable[Pair], output: Path, plan: FinetunePlan, *, schema_id: str, schema_digest: str, data_hash: str,
              device: str = "cpu") -> dict[str, Any]:  # fmt: skip
     """Train an adapter and write it to ``output``; a killed run resumes from ``output/.work``. Returns its metadata."""
-    tokenizer = AutoTokenizer.from_pretrained(base)
-    model = AutoModelForCausalLM.from_pretrained(base, dtype=torch.float32)
+    folder = local_base(base)
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
     tokenizer.pad_token = tokenizer.pad_token or tokenizer.eos_token
     data, too_long = dataset(tokenizer, pairs, plan.max_length)
     work = output / ".work"
@@ -91,14 +93,18 @@ def finetune(base: str, pairs: Iterable[Pair], output: Path, plan: FinetunePlan,
     began = time.monotonic()
     result = trainer.train(resume_from_checkpoint=any(work.glob("checkpoint-*")))
     facts = {
-        "kind": "adapter", "adapter_id": output.name, "schema_id": schema_id, "schema_digest": schema_digest, "base_digest": base_digest(base),
+        "kind": "adapter", "adapter_id": output.name, "schema_id": schema_id, "schema_digest": schema_digest, "base_digest": base_digest(folder),
         "rank": plan.rank, "lora_alpha": plan.lora_alpha, "plan": asdict(plan), "pairs": len(data), "pairs_too_long": too_long, "data_hash": data_hash,
         "steps": trainer.state.global_step, "train_loss": result.training_loss, "minutes": round((time.monotonic() - began) / 60, 2),
-        "num_parameters": sum(p.numel() for p in trainer.model.parameters() if p.requires_grad),
+        "num_parameters": _num_trainable(trainer.model),
     }  # fmt: skip
     save(trainer.model, output, facts)
     shutil.rmtree(work, ignore_errors=True)
     return facts
+
+
+def _num_trainable(model: Any) -> int:
+    return sum(p.numel() for p in model.parameters() if p.requires_grad)
 
 
 def save(model: Any, output: Path, facts: dict[str, Any]) -> None:
@@ -113,7 +119,18 @@ def save(model: Any, output: Path, facts: dict[str, Any]) -> None:
     (output / "metadata.json").write_text(json.dumps(facts, indent=2) + "\n")
 
 
-def base_digest(base: str) -> str:
-    """Digest of a base's weights: of its safetensors files in order of name. An id of a hub is its own digest."""
-    files = sorted(Path(base).glob("*.safetensors")) if Path(base).is_dir() else []
-    return digest("".join(digest(f.read_bytes()) for f in files)) if files else f"hub:{base}"
+def local_base(base: str) -> Path:
+    """The directory of a base; one given by hub id is fetched first, so that its weights can be named by their digest."""
+    if Path(base).is_dir():
+        return Path(base)
+    return Path(snapshot_download(base, allow_patterns=["*.json", "*.safetensors"], ignore_patterns=["consolidated*"]))
+
+
+def base_digest(base: Path) -> str:
+    """Digest of a base's weights: SHA-256 over the SHA-256 of each safetensors file, in order of name, as the server computes it."""
+    files = sorted(f for f in base.glob("*.safetensors") if not f.name.startswith("consolidated"))
+    outer = hashlib.sha256()
+    for file in files:
+        with file.open("rb") as data:
+            outer.update(hashlib.file_digest(data, "sha256").digest())
+    return f"sha256:{outer.hexdigest()}"

@@ -11,6 +11,7 @@ import datetime as dt
 import random
 from decimal import Decimal
 from functools import cache, lru_cache
+from typing import Literal
 
 from babel.dates import get_day_names, get_month_names
 from num2words import num2words
@@ -24,17 +25,18 @@ _NAME = {
            "PEN": ("soles", "soles peruanos"), "MXN": ("pesos mexicanos", "pesos mexicanos"), "BRL": ("reales brasileños", "reais")},
 }  # fmt: skip
 _SPOKEN_LIMIT = 10_000
+Width = Literal["wide", "abbreviated"]
 
 
 @cache
-def months(lang: str, width: str = "wide") -> tuple[str, ...]:
+def months(lang: str, width: Width = "wide") -> tuple[str, ...]:
     """Month names 1..12 (index 0 is empty)."""
     names = get_month_names(width, locale=lang)
     return ("", *(names[i].rstrip(".") for i in range(1, 13)))
 
 
 @cache
-def weekdays(lang: str, width: str = "wide") -> tuple[str, ...]:
+def weekdays(lang: str, width: Width = "wide") -> tuple[str, ...]:
     names = get_day_names(width, locale=lang)
     return tuple(names[i].rstrip(".") for i in range(7))
 
@@ -42,7 +44,7 @@ def weekdays(lang: str, width: str = "wide") -> tuple[str, ...]:
 @lru_cache(maxsize=100_000)
 def words(number: int | Decimal, lang: str, ordinal: bool = False) -> str:
     """Number words without hyphens and commas, as a transcript has them."""
-    said = num2words(number, lang=lang, to="ordinal" if ordinal else "cardinal")
+    said: str = num2words(number, lang=lang, to="ordinal" if ordinal else "cardinal")
     return said.replace("-", " ").replace(",", "")
 
 

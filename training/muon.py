@@ -24,7 +24,8 @@ def orthogonalized(matrix: Tensor, steps: int = 5) -> Tensor:
     for _ in range(steps):
         gram = x @ x.T
         x = a * x + (b * gram + c * gram @ gram) @ x
-    return x.T if tall else x
+    found: Tensor = x.T if tall else x
+    return found
 
 
 class Muon(torch.optim.Optimizer):
@@ -34,16 +35,16 @@ class Muon(torch.optim.Optimizer):
         super().__init__(params, {"lr": lr, "momentum": momentum, "weight_decay": weight_decay})
 
     @torch.no_grad()
-    def step(self, closure: Any = None) -> None:
+    def step(self, closure: Any = None) -> None:  # type: ignore[override]
         for group in self.param_groups:
             for param in group["params"]:
                 if param.grad is not None:
-                    self._update(param, group)
+                    self._update(param, param.grad, group)
 
-    def _update(self, param: Tensor, group: dict[str, Any]) -> None:
+    def _update(self, param: Tensor, gradient: Tensor, group: dict[str, Any]) -> None:
         state = self.state[param]
         velocity = state.setdefault("momentum_buffer", torch.zeros_like(param))
-        velocity.lerp_(param.grad, 1 - group["momentum"])
-        update = orthogonalized(param.grad.lerp(velocity, group["momentum"]))
+        velocity.lerp_(gradient, 1 - group["momentum"])
+        update = orthogonalized(gradient.lerp(velocity, group["momentum"]))
         param.mul_(1 - group["lr"] * group["weight_decay"])
         param.add_(update, alpha=-group["lr"] * max(1.0, param.size(0) / param.size(1)) ** 0.5)

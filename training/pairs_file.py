@@ -69,6 +69,12 @@ def read_texts(path: Path) -> list[str]:
     return texts
 
 
+def count_lines(path: Path) -> int:
+    """How many lines a file has, at most one more than pairs."""
+    with path.open("rb") as file:
+        return sum(1 for _ in file)
+
+
 def _rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
     with path.open("rb") as file:
         for number, line in enumerate(file, start=1):
@@ -104,7 +110,8 @@ def _pair(path: Path, number: int, row: dict[str, Any]) -> Pair:
 
 def _context(path: Path, number: int, items: Any) -> tuple[ContextItem, ...]:
     well_formed = isinstance(items, list) and all(
-        isinstance(item, dict) and item.keys() == {"id", "text"} and all(isinstance(v, str) for v in item.values()) for item in items
+        isinstance(item, dict) and item.keys() == {"id", "text"} and all(isinstance(v, str) for v in item.values())
+        for item in items
     )
     if not well_formed:
         raise FileInvalid(path, number, "context", 'not a list of {"id", "text"}')

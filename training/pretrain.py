@@ -32,7 +32,7 @@ from training.muon import Muon
 from training.synthesize import Family, pair
 
 IGNORED = -100
-MULTIPLE = 128  # batch lengths are rounded up to this, so that few shapes are compiled
+MULTIPLE = 32  # batch lengths are rounded up to this, so that a batch holds rows of about one length
 
 
 @dataclass(frozen=True)

@@ -326,7 +326,10 @@ def noisy(rng: random.Random, lang: str, text: Text, register: str) -> Text:
     """Typos, missing accents, lower case: on connecting words and on copied phrases, never on ids, names and figures."""
     careless = register in ("chat", "short", "transcript")
     text = contracted(text)
-    soft = lambda path: path is None or path.rsplit(".", 1)[-1] in _COPIED  # noqa: E731
+
+    def soft(path: str | None) -> bool:
+        return path is None or path.rsplit(".", 1)[-1] in _COPIED
+
     if rng.random() < (0.25 if careless else 0.06):
         rate = rng.choice((0.02, 0.05, 0.1))
         text = mapped(text, lambda words, path: with_typos(rng, words, rate) if soft(path) else words)

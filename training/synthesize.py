@@ -13,13 +13,13 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 from schemas.canonical import canonical_json
-from training import bindings, everyday, registers, world
+from training import bindings, copying, everyday, registers, world
 from training.bindings import Node, SchemaMaker
 from training.everyday import Everyday
 from training.phrasebook import LANGS, phrasebook
 from training.text import Text, literal, plain, spans
 
-Family = Literal["agent_status", "generated"]
+Family = Literal["agent_status", "generated", "copying", "echo"]
 EVERYDAY_SHARE = 0.3  # of the generated family: notes about anything but agents
 
 
@@ -62,7 +62,7 @@ class Pair:
     @classmethod
     def from_json(cls, row: dict[str, Any]) -> Pair:
         context = tuple(ContextItem(**item) for item in row.get("context", ()))
-        return cls(**{**row, "context": context})
+        return cls(**{"schema_id": None, **row, "context": context})
 
 
 def pairs(family: Family, split: str, seed: int, wording: str | None = None) -> Iterator[Pair]:
@@ -78,9 +78,11 @@ def pair(family: Family, split: str, seed: str, wording: str | None = None) -> l
     rng = random.Random(f"{family}:{split}:{seed}")
     lang = rng.choice(LANGS)
     book = mixed_book(lang, split, wording or split)
-    name = f"{family}-{split}-{seed}"
+    name = f"{family}-{split}-{seed}" if wording in (None, split) else f"{family}-{split}-as-{wording}-{seed}"
     if family == "agent_status":
         return [agent_status_pair(rng, book, name)]
+    if family in ("copying", "echo"):
+        return [copying_pair(rng, book, name, echo=family == "echo")]
     return generated_pairs(rng, book, name)
 
 
@@ -107,6 +109,11 @@ def agent_status_pair(rng: random.Random, book, name: str) -> Pair:  # type: ign
     instance = bindings.agent_status(facts, spans(text))
     question, context = _placed(rng, book, facts, text)
     return Pair(name, "agent_status", book.lang, register, question, canonical_json(instance), context)
+
+
+def copying_pair(rng: random.Random, book, name: str, *, echo: bool) -> Pair:  # type: ignore[no-untyped-def]
+    text, (schema, instance) = (copying.echo if echo else copying.note)(rng, book)
+    return Pair(name, None, book.lang, "fields", text, canonical_json(instance), schema=schema)
 
 
 def generated_pairs(rng: random.Random, book, name: str) -> list[Pair]:  # type: ignore[no-untyped-def]

@@ -49,7 +49,7 @@ def train(seed: int = 0, count: int = 40_000, vocab_size: int = VOCAB_SIZE) -> P
         show_progress=True,
     )
     tokenizer.train_from_iterator(corpus(seed, count), trainer=trainer)
-    return PreTrainedTokenizerFast(
+    return PreTrainedTokenizerFast(  # type: ignore[no-untyped-call]
         tokenizer_object=tokenizer, bos_token=BOS, eos_token=EOS, pad_token=PAD, model_max_length=CONTEXT_LENGTH, clean_up_tokenization_spaces=False
     )
 

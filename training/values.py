@@ -113,7 +113,10 @@ def email(rng: random.Random, name: str, book: Phrasebook) -> str:
 
 def agent_id(rng: random.Random, book: Phrasebook) -> str:
     """Matches ``^[a-z][a-z0-9]*(-[a-z0-9]+)*$``, at most 40 characters."""
-    word = lambda: ascii_word(book.nouns.expand(rng, "agent_word")) if rng.random() < 0.85 else ascii_word(made_up_word(rng))  # noqa: E731
+
+    def word() -> str:
+        return ascii_word(book.nouns.expand(rng, "agent_word") if rng.random() < 0.85 else made_up_word(rng))
+
     role = ascii_word(book.nouns.expand(rng, "agent_role"))
     roll = rng.random()
     if roll < 0.62:
@@ -182,7 +185,10 @@ def period(rng: random.Random) -> tuple[dt.date, dt.date]:
 def made_up_phrase(rng: random.Random, book: Phrasebook) -> str:
     """A span no grammar would give: made-up words, or words of several pools thrown together."""
     pools = ("unit", "agent_word", "agent_role")
-    pick = lambda: made_up_word(rng) if rng.random() < 0.4 else book.nouns.expand(rng, rng.choice(pools))  # noqa: E731
+
+    def pick() -> str:
+        return made_up_word(rng) if rng.random() < 0.4 else book.nouns.expand(rng, rng.choice(pools))
+
     return " ".join(pick() for _ in range(rng.choice((1, 2, 3, 3, 4, 5))))
 
 

@@ -118,7 +118,7 @@ def _tasks(speaker: Speaker, facts: Facts) -> list[Block]:
             blocks.append(told(speaker.say(f"{kind}_zero", have={"unit": unit})))
         else:
             blocks.append(told(speaker.say(kind, have={"n": speaker.number(value, kind), "unit": unit}, need=("n",))))
-    return [sum(blocks, [])] if speaker.chance(0.7) else blocks
+    return [[clause for block in blocks for clause in block]] if speaker.chance(0.7) else blocks
 
 
 # --- lists -----------------------------------------------------------------------------------------------------------

@@ -30,7 +30,10 @@ def draw(rng: random.Random, book: Phrasebook) -> Facts:
     status = rng.choice(STATUSES)
     owner = values.full_name(rng, book.lang, book.split)
     richness = rng.choice((0.25, 0.6, 0.6, 0.85, 1.0))
-    told = lambda share: rng.random() < share * richness  # noqa: E731
+
+    def told(share: float) -> bool:
+        return rng.random() < share * richness
+
     return {
         "agent": values.agent_id(rng, book),
         "owner": owner,
@@ -57,7 +60,8 @@ def draw(rng: random.Random, book: Phrasebook) -> Facts:
 def _progress(rng: random.Random, status: str) -> int:
     if status == "completed" and rng.random() < 0.8:
         return 100
-    return rng.choice((0, 100, *range(5, 100, 5), *(rng.randrange(1, 100) for _ in range(12))))
+    choices: tuple[int, ...] = (0, 100, *range(5, 100, 5), *(rng.randrange(1, 100) for _ in range(12)))
+    return rng.choice(choices)
 
 
 def _tasks(rng: random.Random, largest: int) -> int:

@@ -6,12 +6,15 @@ Owns the queue, the slots and the thread. A step is four calls: schedule, run, a
 from __future__ import annotations
 
 import threading
-import time
 from collections import deque
+from collections.abc import Callable
 from concurrent.futures import Future
+from typing import ParamSpec
 
 from service.engine.executor import Executor, Logits, Row
-from service.engine.sequence import Completion, Job, JobCancelled, JobExpired, Sequence
+from service.engine.sequence import Completion, Job, Sequence
+
+_Arguments = ParamSpec("_Arguments")
 
 STEP_TOKENS = 1024
 """Most tokens in one forward pass; a longer prompt is run in several, so that others are not kept waiting."""
@@ -53,10 +56,16 @@ class Engine:
             if self._closed:
                 raise EngineClosed("the engine is closed")
             if len(self._queue) >= self.max_queue:
+                self._drop_waiting()
+            if len(self._queue) >= self.max_queue:
                 raise EngineFull(self.max_queue)
             self._queue.append(sequence)
             self._wake.notify()
         return sequence.result
+
+    @property
+    def closed(self) -> bool:
+        return self._closed
 
     def close(self) -> None:
         """Stop at the next step; jobs not done fail with EngineClosed."""
@@ -75,8 +84,9 @@ class Engine:
         self._finish()
 
     def _schedule(self) -> list[tuple[Sequence, Row]]:
-        """Admit queued sequences to free slots and share out the step's tokens: short rows (decoding) first."""
+        """Admit queued sequences to free slots and share out the step's tokens: decoding first, then prompts in order of arrival."""
         with self._wake:
+            self._drop_waiting()
             while self._queue and self._free:
                 sequence = self._queue.popleft()
                 if self._guarded(sequence, sequence.start, self._free[-1]):
@@ -84,7 +94,7 @@ class Engine:
                     self._running.append(sequence)
         rows: list[tuple[Sequence, Row]] = []
         budget = self.step_tokens
-        for sequence in sorted(self._running, key=lambda s: len(s.pending)):
+        for sequence in sorted(self._running, key=lambda s: s.num_run < len(s.job.prompt_ids)):
             if budget <= 0:
                 break
             row = sequence.row(budget)
@@ -96,8 +106,10 @@ class Engine:
         if not rows:
             return []
         try:
-            return self.executor.forward([row for _, row in rows])
-        except Exception as error:  # a failing forward fails its sequences, not the server
+            logits = self.executor.forward([row for _, row in rows])
+            assert [len(part) for part in logits] == [row.num_logits for _, row in rows], "the executor broke its promise"
+            return logits
+        except BaseException as error:  # a failing forward fails its sequences, not the server
             for sequence, _ in rows:
                 self._fail(sequence, error)
             return []
@@ -108,22 +120,28 @@ class Engine:
 
     def _finish(self) -> None:
         """Answer what ended; drop what nobody waits for or came too late."""
-        now = time.monotonic()
         for sequence in list(self._running):
             if sequence.ending is not None:
                 self._answer(sequence)
-            elif sequence.result.cancelled():
-                self._fail(sequence, JobCancelled())
-            elif sequence.job.deadline is not None and now > sequence.job.deadline:
-                self._fail(sequence, JobExpired())
+            elif (reason := sequence.needless()) is not None:
+                self._fail(sequence, reason)
+
+    def _drop_waiting(self) -> None:
+        """Drop from the queue what nobody waits for or came too late: it takes no place there and no forward pass."""
+        for sequence in list(self._queue):
+            if (reason := sequence.needless()) is not None:
+                self._queue.remove(sequence)
+                self._fail(sequence, reason)
 
     # --- endings --------------------------------------------------------------------------------------------------
 
-    def _guarded(self, sequence: Sequence, call, *arguments) -> bool:  # type: ignore[no-untyped-def]
+    def _guarded(
+        self, sequence: Sequence, call: Callable[_Arguments, None], *arguments: _Arguments.args, **named: _Arguments.kwargs
+    ) -> bool:
         """Run a call that may hit a failing matcher; the failure is the sequence's alone."""
         try:
-            call(*arguments)
-        except Exception as error:
+            call(*arguments, **named)
+        except BaseException as error:  # a panic of native code is no Exception; this thread gets no KeyboardInterrupt
             self._fail(sequence, error)
             return False
         return True
@@ -133,7 +151,7 @@ class Engine:
         if sequence.result.set_running_or_notify_cancel():
             sequence.result.set_result(sequence.completion())
 
-    def _fail(self, sequence: Sequence, error: Exception) -> None:
+    def _fail(self, sequence: Sequence, error: BaseException) -> None:
         self._release(sequence)
         if not sequence.result.done() and sequence.result.set_running_or_notify_cancel():
             sequence.result.set_exception(error)
@@ -146,12 +164,19 @@ class Engine:
     # --- the thread -----------------------------------------------------------------------------------------------
 
     def _loop(self) -> None:
-        while True:
+        try:
+            while self._has_work():
+                self.step()
+        finally:  # even after a bug of ours nobody may wait for ever
             with self._wake:
-                while not (self._queue or self._running or self._closed):
-                    self._wake.wait()
-                if self._closed:
-                    break
-            self.step()
-        for sequence in [*self._running, *self._queue]:
-            self._fail(sequence, EngineClosed("the engine was closed"))
+                self._closed = True
+            for sequence in [*self._running, *self._queue]:
+                self._fail(sequence, EngineClosed("the engine was closed"))
+            self._queue.clear()
+
+    def _has_work(self) -> bool:
+        """Wait for a job; False once the engine is closed."""
+        with self._wake:
+            while not (self._queue or self._running or self._closed):
+                self._wake.wait()
+            return not self._closed

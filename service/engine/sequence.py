@@ -73,13 +73,20 @@ class JobExpired(Exception):
     """The deadline of a job passed before its end."""
 
 
+class DeadEnd(Exception):
+    """The matcher allows no token at all, not even the end."""
+
+
 class JobCancelled(Exception):
     """Nobody waits for the job any more."""
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Sequence:
-    """A job in the engine. `pending` are tokens not yet run; the first `num_run` of prompt + output are."""
+    """A job in the engine. `pending` are tokens not yet run; the first `num_run` of prompt + output are.
+
+    `cut`: the grammar forced more tokens than there was room for, so the matcher is ahead of the output.
+    """
 
     job: Job
     result: Future[Completion]
@@ -94,6 +101,7 @@ class Sequence:
     started_at: float = 0.0
     prefilled_at: float = 0.0
     ending: Ending | None = None
+    cut: bool = False
     _draw: np.random.Generator | None = None
 
     def start(self, slot: int) -> None:
@@ -103,6 +111,13 @@ class Sequence:
         self._draw = np.random.default_rng(self.job.seed)
         if self.job.matcher is not None:
             self._force(self.job.matcher)
+
+    def needless(self) -> JobCancelled | JobExpired | None:
+        """Why it is not worth going on, or None."""
+        if self.result.cancelled():
+            return JobCancelled()
+        late = self.job.deadline is not None and time.monotonic() > self.job.deadline
+        return JobExpired() if late else None
 
     def row(self, budget: int) -> Row:
         """The next tokens to run, at most ``budget``; logits from the prompt's last token on."""
@@ -121,7 +136,10 @@ class Sequence:
         if self.pending:
             return
         self.prefilled_at = self.prefilled_at or time.monotonic()
-        self._choose(logits[-1])
+        if self.cut:
+            self.ending = Ending.LENGTH
+        else:
+            self._choose(logits[-1])
 
     def _judge_forced(self, logits: Logits) -> None:
         """Count the forced tokens that the model would not have chosen itself: an intervention each."""
@@ -131,14 +149,14 @@ class Sequence:
 
     def _choose(self, logits: Logits) -> None:
         matcher = self.job.matcher
-        masked = logits if matcher is None else np.where(matcher.allowed(), logits, -np.inf)
-        if matcher is not None and masked.argmax() != logits.argmax():
-            self.num_interventions += 1
+        masked = logits if matcher is None else _masked(logits, matcher.allowed())
         token = self._sampled(masked)
+        if token not in self.job.eos_ids and len(self.output) >= self.job.max_new_tokens:
+            self.ending = Ending.LENGTH  # the token is dropped, so that the mask's hand in it counts for nothing
+            return
+        self.num_interventions += int(masked.argmax() != logits.argmax())
         if token in self.job.eos_ids:
             self.ending = Ending.STOP
-        elif len(self.output) >= self.job.max_new_tokens:
-            self.ending = Ending.LENGTH
         else:
             self._append(token, matcher)
 
@@ -151,7 +169,9 @@ class Sequence:
 
     def _force(self, matcher: Matcher) -> None:
         room = self.job.max_new_tokens - len(self.output)
-        forced = matcher.forced()[:room]
+        forced = matcher.forced()
+        self.cut = len(forced) > room
+        forced = forced[:room]
         self.output.extend(forced)
         self.pending.extend(forced)
         self.num_forced_tokens += len(forced)
@@ -171,3 +191,9 @@ class Sequence:
             tuple(self.output), self.ending, self.num_forced_tokens, self.num_forward_passes, self.num_interventions,
             self.started_at - self.queued_at, self.prefilled_at - self.started_at, now - self.prefilled_at,
         )  # fmt: skip
+
+
+def _masked(logits: Logits, allowed: NDArray[np.bool_]) -> Logits:
+    if not allowed.any():
+        raise DeadEnd("the grammar allows no token")
+    return np.where(allowed, logits, np.float32(-np.inf))

@@ -67,9 +67,22 @@ class TorchExecutor:
         return self.config.vocab_size
 
     def load_adapter(self, digest: str, adapter: LowRank) -> None:
-        """Make an adapter usable under its digest."""
+        """Make an adapter usable under its digest.
+
+        Raises: CheckpointInvalid when a factor fits no projection of this base.
+        """
+        for key, factors in adapter.factors.items():
+            self._check_fits(key, *factors)
         moved = {key: (a.to(self.device, self.dtype), b.to(self.device, self.dtype)) for key, (a, b) in adapter.factors.items()}
         self._adapters[digest] = LowRank(moved, adapter.scale)
+
+    def _check_fits(self, key: tuple[int, str], down: Tensor, up: Tensor) -> None:
+        index, name = key
+        if index >= len(self._layers) or name not in PROJECTIONS:
+            raise CheckpointInvalid(f"the base has no {name} in a layer {index} for the adapter")
+        size = tuple(self._layers[index].projections[name].shape)
+        if (up.shape[0], down.shape[1]) != size or up.shape[1] != down.shape[0]:
+            raise CheckpointInvalid(f"layer {index}: the adapter's {name} is {tuple(up.shape)} x {tuple(down.shape)}, the base's is {size}")
 
     def unload_adapter(self, digest: str) -> None:
         self._adapters.pop(digest, None)
@@ -89,9 +102,9 @@ class TorchExecutor:
             hidden = hidden + self._attention(index, layer, normed, cos, sin, rows, lengths, groups)
             hidden = hidden + self._mlp(index, layer, self._normed(hidden, layer.post_norm), groups)
         wanted = [row.num_logits for row in rows]
-        last = torch.cat([part[n - k :] for part, n, k in zip(hidden.split(lengths), lengths, wanted, strict=True)])
+        last = torch.cat([part[n - k :] for part, n, k in zip(torch.split(hidden, lengths), lengths, wanted, strict=True)])
         logits = F.linear(self._normed(last, self._norm), self._head).float().cpu()
-        return [part.numpy() for part in logits.split(wanted)]
+        return [part.numpy() for part in torch.split(logits, wanted)]
 
     # --- the parts of a layer; hidden states are (tokens, hidden_size) ------------------------------------------------
 
@@ -121,7 +134,7 @@ class TorchExecutor:
         key = self._project(index, layer, "k_proj", hidden, groups).view(-1, c.num_kv_heads, c.head_dim)
         value = self._project(index, layer, "v_proj", hidden, groups).view(-1, c.num_kv_heads, c.head_dim)
         query, key = _rotated(query, cos, sin), _rotated(key, cos, sin)
-        parts = zip(rows, query.split(lengths), key.split(lengths), value.split(lengths), strict=True)
+        parts = zip(rows, *(torch.split(states, lengths) for states in (query, key, value)), strict=True)
         mixed = [self._attend(index, row, q, k, v) for row, q, k, v in parts]
         return self._project(index, layer, "o_proj", torch.cat(mixed), groups)
 
@@ -154,7 +167,7 @@ class TorchExecutor:
         if len(names) == 1:
             return [(self._adapters[str(next(iter(names)))], None)]
         of_token = [row.adapter for row, n in zip(rows, lengths, strict=True) for _ in range(n)]
-        found = []
+        found: list[tuple[LowRank, Tensor | None]] = []
         for name in sorted(n for n in names if n is not None):
             tokens = torch.tensor([i for i, a in enumerate(of_token) if a == name], device=self.device)
             found.append((self._adapters[name], tokens))

@@ -1,6 +1,7 @@
 """Hand-written wordings, English and Spanish: loading, picking, and expanding the noun grammar.
 
-``train/`` and ``heldout/`` were written by different people and share no wording; ``concepts/`` words the facts of generated
+``train/`` and ``heldout/`` were written by different people; what both happen to say is left out of ``heldout`` when it is loaded, so that measuring
+never meets a wording or a noun of training (labels of fields and one-word names of levels are no wordings). ``concepts/`` words the facts of generated
 schemas. Owns wordings only: what a wording is used for is decided by ``training.verbalize``.
 """
 
@@ -8,9 +9,9 @@ from __future__ import annotations
 
 import random
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
-from functools import cache, cached_property, lru_cache
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ LANGS = ("en", "es")
 SPLITS = ("train", "heldout")
 
 _KEY = re.compile(r"\{([a-z_]+)\}")
+_BARE = re.compile(r"\w+")
 
 
 class PhrasebookError(ValueError):
@@ -113,7 +115,43 @@ def phrasebook(lang: str, split: str = "train") -> Phrasebook:
         path = folder / f"{name}.yaml"
         if path.exists():
             wordings |= _keys_as_text(read_yaml(path))
-    return Phrasebook(lang, split, wordings, Nouns(str(folder / "nouns.yaml"), read_yaml(folder / "nouns.yaml")))
+    nouns = read_yaml(folder / "nouns.yaml")
+    if split != "train":
+        trained = phrasebook(lang, "train")
+        wordings = {kind: node if is_label(kind) else _without(node, trained.wordings.get(kind, [])) for kind, node in wordings.items()}
+        nouns = {key: _without(entries, trained.nouns.rules.get(key, [])) for key, entries in nouns.items()}
+    return Phrasebook(lang, split, wordings, Nouns(str(folder / "nouns.yaml"), nouns))
+
+
+def is_label(kind: str) -> bool:
+    """Whether a kind holds the words of a form (labels, yes and no, names of levels and policies), which every writer shares."""
+    return kind in ("key", "heading", "yes", "no", "none", "policy_name") or "_word" in kind
+
+
+def bare(wording: str) -> str:
+    """A wording without case, punctuation and spacing: two wordings that are the same bare are the same."""
+    return " ".join(_BARE.findall(str(wording).casefold()))
+
+
+def _without(node: Any, trained: Any) -> Any:
+    """A book's node less every wording that stands, bare, anywhere in the other's."""
+    known = {bare(wording) for wording in texts(trained)}
+    return _filtered(node, known)
+
+
+def _filtered(node: Any, known: set[str]) -> Any:
+    if isinstance(node, dict):
+        return {member: _filtered(inner, known) for member, inner in node.items()}
+    return [wording for wording in node if bare(wording) not in known]
+
+
+def texts(node: Any) -> Iterator[str]:
+    """Every wording under a node of a book."""
+    for inner in node.values() if isinstance(node, dict) else node:
+        if isinstance(inner, dict | list):
+            yield from texts(inner)
+        else:
+            yield str(inner)
 
 
 def _keys_as_text(node: Any) -> Any:

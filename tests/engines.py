@@ -1,0 +1,154 @@
+"""Executors and matchers without a model, for tests of the engine.
+
+Owns: `RandomExecutor`, whose logits depend on nothing but the tokens before them (and the adapter's name); `WordMatcher`, a grammar that is a list
+of words; `plain`, decoding by a loop of one token after another, which the engine's results are compared with.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from collections.abc import Sequence as Rows
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from service.engine.executor import Logits, Row
+from service.engine.sequence import Completion, Ending, Job, Matcher
+
+
+def logits_after(token_ids: tuple[int, ...], vocab_size: int, seed: int = 0, adapter: str | None = None) -> Logits:
+    """(vocab_size,) random but always the same after these tokens."""
+    text = f"{seed}/{adapter}/".encode() + np.array(token_ids, np.int32).tobytes()
+    draw = np.random.default_rng(int.from_bytes(hashlib.sha256(text).digest()[:8], "big"))
+    return draw.standard_normal(vocab_size, dtype=np.float32) * 3
+
+
+class RandomExecutor:
+    """Implements `Executor`; checks that every row goes on exactly where its slot stands.
+
+    `passes`: the rows of each forward pass. `gate`: closed, it holds every forward pass back. `poison`: a pass with this token in it raises.
+    `bias`: (vocab_size,) added to the logits.
+    """
+
+    def __init__(self, vocab_size: int = 12, num_slots: int = 4, context_length: int = 4096, seed: int = 0, poison: int | None = None,
+                 bias: Logits | None = None) -> None:  # fmt: skip
+        self.vocab_size, self.num_slots, self.context_length, self.seed = vocab_size, num_slots, context_length, seed
+        self.slots: dict[int, tuple[int, ...]] = {}
+        self.passes: list[list[Row]] = []
+        self.gate, self.entered = threading.Event(), threading.Event()
+        self.gate.set()
+        self.poison, self.bias = poison, bias
+
+    def forward(self, rows: Rows[Row]) -> list[Logits]:
+        self.entered.set()
+        assert self.gate.wait(20)
+        self.passes.append(list(rows))
+        assert len({row.slot for row in rows}) == len(rows) <= self.num_slots
+        if any(self.poison in row.token_ids for row in rows):
+            raise MemoryError("poisoned")
+        return [self._row(row) for row in rows]
+
+    def _row(self, row: Row) -> Logits:
+        before = self.slots.get(row.slot, ())
+        assert row.token_ids and row.start <= len(before), "a gap in the cache"
+        known = self.slots[row.slot] = before[: row.start] + row.token_ids
+        ends = range(len(known) - row.num_logits + 1, len(known) + 1)
+        found = [logits_after(known[:end], self.vocab_size, self.seed, row.adapter) for end in ends]
+        logits = np.stack(found) if found else np.empty((0, self.vocab_size), np.float32)
+        return logits if self.bias is None else logits + self.bias
+
+
+@dataclass
+class WordMatcher:
+    """Lets one of these words be written, then the end; forces what all words left have in common."""
+
+    words: tuple[tuple[int, ...], ...]
+    vocab_size: int
+    eos_id: int
+    written: tuple[int, ...] = ()
+    forcing: bool = True
+
+    def fresh(self, *, forcing: bool) -> WordMatcher:
+        return replace(self, written=(), forcing=forcing)
+
+    def allowed(self) -> NDArray[np.bool_]:
+        found = np.zeros(self.vocab_size, np.bool_)
+        found[list(self._next())] = True
+        return found
+
+    def consume(self, token_id: int) -> None:
+        assert token_id in self._next() and token_id != self.eos_id
+        self.written += (token_id,)
+
+    def forced(self) -> list[int]:
+        found: list[int] = []
+        while self.forcing and len(self._next()) == 1 and self._next() != {self.eos_id}:
+            (token,) = self._next()
+            self.consume(token)
+            found.append(token)
+        return found
+
+    def _next(self) -> set[int]:
+        at = len(self.written)
+        left = [word for word in self.words if word[:at] == self.written]
+        return {word[at] if len(word) > at else self.eos_id for word in left}
+
+
+@dataclass
+class FailingMatcher:
+    """Allows everything until the call number `fails_at` of a method, which raises."""
+
+    vocab_size: int
+    method: str
+    fails_at: int
+    error: BaseException = field(default_factory=lambda: RuntimeError("the matcher broke"))
+    calls: dict[str, int] = field(default_factory=dict)
+
+    def _called(self, method: str) -> None:
+        self.calls[method] = self.calls.get(method, 0) + 1
+        if method == self.method and self.calls[method] == self.fails_at:
+            raise self.error
+
+    def allowed(self) -> NDArray[np.bool_]:
+        self._called("allowed")
+        return np.ones(self.vocab_size, np.bool_)
+
+    def consume(self, token_id: int) -> None:
+        self._called("consume")
+
+    def forced(self) -> list[int]:
+        self._called("forced")
+        return []
+
+
+@dataclass(frozen=True)
+class Plain:
+    """What the plain loop gave."""
+
+    token_ids: tuple[int, ...]
+    ending: Ending
+    num_interventions: int
+
+    def same_as(self, completion: Completion) -> bool:
+        return self == Plain(completion.token_ids, completion.ending, completion.num_interventions)
+
+
+def plain(job: Job, matcher: Matcher | None, vocab_size: int, seed: int = 0) -> Plain:
+    """Greedy decoding, one token after another, nothing forced: the definition of what the engine must give."""
+    output: list[int] = []
+    interventions = 0
+    while True:
+        logits = logits_after((*job.prompt_ids, *output), vocab_size, seed, job.adapter)
+        order = [int(token) for token in np.argsort(-logits, kind="stable")]
+        allowed = np.ones(vocab_size, np.bool_) if matcher is None else matcher.allowed()
+        token = next(token for token in order if allowed[token])
+        if token in job.eos_ids:
+            return Plain(tuple(output), Ending.STOP, interventions + (token != order[0]))
+        if len(output) == job.max_new_tokens:
+            return Plain(tuple(output), Ending.LENGTH, interventions)
+        if matcher is not None:
+            matcher.consume(token)
+        interventions += token != order[0]
+        output.append(token)

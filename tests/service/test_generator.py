@@ -1,0 +1,294 @@
+"""The life of a report with a tiny random model: what is told of it, and how it fails."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from schemas.admission import SchemaRefused
+from schemas.catalog import Catalog, SchemaUnknown
+from schemas.validation import SecondJudge
+from service import generator as module
+from service import grammar
+from service.checkpoint import read_base
+from service.engine.engine import Engine
+from service.errors import (
+    AdapterMismatch,
+    AdapterUnknown,
+    DeadlineExceeded,
+    MatcherFailed,
+    PromptTooLong,
+    QueueFull,
+    ReportInvalid,
+    ShuttingDown,
+)
+from service.generator import MAX_ATTEMPTS, Generator
+from service.request import BASE_ADAPTER_ID, ContextItem, DecodingOptions, GenerationRequest, Mode
+from service.result import FinishReason
+from tests import children, tiny
+from tests.engines import RandomExecutor
+
+VERDICT = {
+    "type": "object", "required": ["status", "done"], "additionalProperties": False,
+    "properties": {"status": {"enum": ["on_track", "at_risk", "off_track"]}, "done": {"type": "boolean"}},
+}  # fmt: skip
+PAIR = {"type": "array", "items": {"type": "boolean"}, "minItems": 2, "maxItems": 2, "uniqueItems": True}
+NOTE = {"type": "object", "required": ["note"], "additionalProperties": False, "properties": {"note": {"type": "string"}}}
+
+
+@pytest.fixture(scope="module")
+def catalog(tmp_path_factory: pytest.TempPathFactory) -> Catalog:
+    path = tmp_path_factory.mktemp("catalog")
+    for name, schema in (("verdict", VERDICT), ("pair", PAIR), ("note", NOTE)):
+        (path / f"{name}.json").write_text(json.dumps({"$schema": "https://json-schema.org/draft/2020-12/schema", "$id": name, **schema}))
+    return Catalog.load(path)
+
+
+@pytest.fixture(scope="module")
+def adapter_path(tiny_base: Path, tmp_path_factory: pytest.TempPathFactory, catalog: Catalog) -> Path:
+    path = tmp_path_factory.mktemp("adapters") / "verdicts"
+    tiny.save_adapter(tiny_base, path, schema_id="verdict", schema_digest=catalog.get("verdict").digest)
+    return path
+
+
+@pytest.fixture(scope="module")
+def generator(tiny_base: Path, adapter_path: Path, catalog: Catalog) -> Iterator[Generator]:
+    made = Generator.open(base=str(tiny_base), adapters=[adapter_path], max_batch_size=8, catalog=catalog)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def scripted(tiny_base: Path, catalog: Catalog) -> Iterator[tuple[Generator, RandomExecutor]]:
+    """A generator on a random executor that a test can hold back."""
+    executor = RandomExecutor(tiny.VOCAB_SIZE, num_slots=2, context_length=tiny.CONTEXT_LENGTH)
+    made = Generator(read_base(tiny_base), [], Engine(executor, max_queue=2), catalog)
+    yield made, executor
+    executor.gate.set()
+    made.close()
+
+
+def request(schema: str | dict[str, Any] = "verdict", **changes: Any) -> GenerationRequest:
+    options = DecodingOptions(**{name: changes.pop(name) for name in ("mode", "max_new_tokens", "temperature", "seed") if name in changes})
+    named = {"schema_id": schema} if isinstance(schema, str) else {"schema_json": json.dumps(schema)}
+    return GenerationRequest(**({"question": "All is well."} | named | {"options": options} | changes))
+
+
+# --- what is told --------------------------------------------------------------------------------------------------------
+
+
+async def test_a_report_is_valid_and_attested(generator: Generator, catalog: Catalog, tiny_base: Path) -> None:
+    found = await generator.generate(request())
+    assert found.valid and found.finish_reason is FinishReason.STOP and not SecondJudge(VERDICT).check(found.report_json).violations
+    assert (found.schema_id, found.schema_digest) == ("verdict", catalog.get("verdict").digest)
+    (adapter,) = generator.adapters
+    assert (found.adapter_id, found.adapter_digest, found.base_digest) == ("verdicts", adapter.adapter_digest, read_base(tiny_base).digest)
+    assert generator.base_info.base_digest == found.base_digest and generator.base_info.context_length == tiny.CONTEXT_LENGTH
+    assert 0 < found.num_forward_passes < found.num_completion_tokens and found.num_forced_tokens > 0
+    assert found.num_attempts == 1 and found.native_valid == (found.num_interventions == 0)
+    assert found.total_s >= found.queue_s + found.prefill_s + found.decode_s
+
+
+async def test_the_adapter_s_prompt_is_shorter_by_the_schema(generator: Generator) -> None:
+    specialist, base = await asyncio.gather(generator.generate(request()), generator.generate(request(adapter_id=BASE_ADAPTER_ID)))
+    assert specialist.prompt_tokens_saved == base.num_prompt_tokens - specialist.num_prompt_tokens > 0
+    assert (base.adapter_id, base.adapter_digest, base.prompt_tokens_saved) == (None, None, 0)
+
+
+async def test_the_base_writes_what_no_adapter_is_for(generator: Generator) -> None:
+    found = await generator.generate(request(VERDICT))
+    assert found.valid and found.adapter_id is None and found.schema_id == found.schema_digest
+    assert (await generator.generate(request("note", max_new_tokens=20))).adapter_id is None
+
+
+async def test_requests_in_a_crowd_are_answered_as_alone(generator: Generator) -> None:
+    asked = [request(question=f"Note {i}", temperature=float(i % 2), seed=i, adapter_id=[None, BASE_ADAPTER_ID][i % 3 == 0]) for i in range(12)]
+    alone = [(await generator.generate(one)).report_json for one in asked]
+    assert [found.report_json for found in await asyncio.gather(*map(generator.generate, asked))] == alone
+    assert len(set(alone)) > 1
+
+
+async def test_the_context_is_part_of_the_prompt(generator: Generator) -> None:
+    bare, more = request(), request(context=(ContextItem("ticket", "It is late."),))
+    assert (await generator.generate(more)).num_prompt_tokens > (await generator.generate(bare)).num_prompt_tokens
+
+
+def test_it_can_be_called_without_an_event_loop(generator: Generator) -> None:
+    assert generator.generate_blocking(request(), timeout_s=30).valid
+
+
+async def test_free_text_is_judged_and_told_as_it_is(generator: Generator) -> None:
+    found = await generator.generate(request(mode=Mode.FREE, max_new_tokens=40))
+    assert not found.valid and not found.native_valid and found.num_interventions == found.num_forced_tokens == 0
+    assert found.violations if found.finish_reason is FinishReason.STOP else not found.violations
+
+
+@pytest.mark.parametrize("limit", [1, 2, 3, 5])
+async def test_a_report_cut_off_is_told_as_length(limit: int, generator: Generator) -> None:
+    found = await generator.generate(request(max_new_tokens=limit))
+    assert (found.finish_reason, found.valid, found.num_completion_tokens) == (FinishReason.LENGTH, False, limit)
+
+
+# --- the retry budget ----------------------------------------------------------------------------------------------------
+
+
+async def test_a_report_that_breaks_a_checked_keyword_is_decoded_again(scripted: tuple[Generator, RandomExecutor]) -> None:
+    generator, _ = scripted
+    found = []
+    for i in range(24):
+        try:
+            found.append(await generator.generate(request("pair", question=f"Note {i}")))
+        except ReportInvalid:  # three tosses of a coin in a row
+            continue
+    assert all(f.valid and f.report_json in ("[true,false]", "[false,true]") for f in found)
+    again = [f for f in found if f.num_attempts > 1]
+    assert again and not any(f.native_valid for f in again)
+    assert all(f.num_forward_passes > f.num_attempts for f in again), "the work of every attempt is told"
+
+
+async def test_a_report_that_no_attempt_makes_valid_fails_with_its_violations(scripted: tuple[Generator, RandomExecutor], monkeypatch: Any) -> None:
+    generator, _ = scripted
+    monkeypatch.setattr(module, "RETRY_TEMPERATURE", 0.0)
+    for i in range(40):
+        asked = request("pair", question=f"Note {i}")
+        try:
+            await generator.generate(asked)
+        except ReportInvalid as error:
+            assert error.attempts == MAX_ATTEMPTS and [v.keyword for v in error.violations] == ["uniqueItems"]
+            return
+    pytest.fail("no note of forty led to a repeated item")
+
+
+# --- failures ------------------------------------------------------------------------------------------------------------
+
+
+async def test_what_is_not_there_is_told_by_name(generator: Generator) -> None:
+    with pytest.raises(SchemaUnknown):
+        await generator.generate(request("nope"))
+    with pytest.raises(AdapterUnknown):
+        await generator.generate(request(adapter_id="nope"))
+    with pytest.raises(AdapterMismatch):
+        await generator.generate(request("note", adapter_id="verdicts"))
+
+
+def test_an_adapter_of_another_base_stops_the_start_and_leaves_no_thread(tmp_path: Path, adapter_path: Path, catalog: Catalog) -> None:
+    import threading
+
+    tiny.save_base(tmp_path, seed=99)
+    with pytest.raises(AdapterMismatch, match="made for base"):
+        Generator.open(base=str(tmp_path), adapters=[adapter_path], catalog=catalog)
+    time.sleep(0.01)
+    assert sum(thread.name == "escribano-engine" and thread.is_alive() for thread in threading.enumerate()) <= 1
+
+
+async def test_a_prompt_without_room_for_a_report_is_refused(generator: Generator) -> None:
+    with pytest.raises(PromptTooLong) as caught:
+        await generator.generate(request(question="word " * 1500))
+    assert caught.value.num_tokens >= caught.value.limit
+    with pytest.raises(PromptTooLong):
+        await generator.generate(request(max_new_tokens=tiny.CONTEXT_LENGTH))
+
+
+async def test_a_failing_matcher_fails_the_request_and_never_goes_on_unmasked(generator: Generator, monkeypatch: pytest.MonkeyPatch) -> None:
+    def failing(self: Any) -> Any:
+        raise MatcherFailed("inside")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(grammar.GrammarMatcher, "allowed", failing)
+        with pytest.raises(MatcherFailed):
+            await generator.generate(request())
+    assert (await generator.generate(request())).valid
+
+
+@pytest.mark.parametrize("timeout_s", [0.0, 0.05])
+async def test_a_deadline_ends_the_decoding(timeout_s: float, scripted: tuple[Generator, RandomExecutor]) -> None:
+    generator, executor = scripted
+    executor.gate.clear()
+    with pytest.raises(DeadlineExceeded) as caught:
+        await generator.generate(request(), timeout_s=timeout_s)
+    assert caught.value.timeout_s == timeout_s
+    executor.gate.set()
+    assert (await generator.generate(request(), timeout_s=30)).valid
+
+
+async def test_a_deadline_does_not_wait_for_a_slow_schema(scripted: tuple[Generator, RandomExecutor], monkeypatch: pytest.MonkeyPatch) -> None:
+    generator, _ = scripted
+    monkeypatch.setattr(grammar, "_child", children.sleep)
+    monkeypatch.setattr(grammar, "COMPILE_TIMEOUT_S", 1.0)
+    began = time.monotonic()
+    strangers = [generator.generate(request({"const": i}), timeout_s=0.1) for i in range(8)]
+    known = await generator.generate(request(), timeout_s=30)
+    failed = await asyncio.gather(*strangers, return_exceptions=True)
+    assert time.monotonic() - began < 0.9 and known.valid, "neither the deadline nor the catalog waits for strangers"
+    assert all(isinstance(error, DeadlineExceeded) for error in failed)
+
+
+async def test_cancelling_the_task_frees_its_slot(scripted: tuple[Generator, RandomExecutor]) -> None:
+    generator, executor = scripted
+    executor.gate.clear()
+    tasks = [asyncio.create_task(generator.generate(request("note"))) for _ in range(2)]
+    await asyncio.to_thread(executor.entered.wait, 10)
+    for task in tasks:
+        task.cancel()
+    assert all(isinstance(e, asyncio.CancelledError) for e in await asyncio.gather(*tasks, return_exceptions=True))
+    executor.gate.set()
+    assert (await generator.generate(request())).valid
+    assert sorted(generator._engine._free) == [0, 1]
+
+
+async def test_a_full_queue_and_a_closed_engine_are_told(scripted: tuple[Generator, RandomExecutor]) -> None:
+    generator, executor = scripted
+    executor.gate.clear()
+    first = asyncio.create_task(generator.generate(request("note")))
+    await asyncio.to_thread(executor.entered.wait, 10)
+    tasks = [first, *(asyncio.create_task(generator.generate(request("note"))) for _ in range(6))]
+    done, pending = await asyncio.wait(tasks, timeout=0.5)
+    assert done and all(isinstance(task.exception(), QueueFull) for task in done)
+    executor.gate.set()
+    await asyncio.to_thread(generator.close)
+    assert all(isinstance(error, ShuttingDown) for error in await asyncio.gather(*pending, return_exceptions=True))
+    for schema in ("verdict", VERDICT):
+        with pytest.raises(ShuttingDown):
+            await generator.generate(request(schema))
+
+
+# --- a stranger's schema --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("child", [children.crash, children.hungry, children.sleep])
+async def test_a_schema_that_cannot_be_compiled_is_refused_and_the_others_are_served(
+    child: Any, generator: Generator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(grammar, "_child", child)
+    if child is children.sleep:
+        monkeypatch.setattr(grammar, "COMPILE_TIMEOUT_S", 0.2)
+    with pytest.raises(SchemaRefused):
+        await generator.generate(request({"const": child.__name__}))
+    assert (await generator.generate(request())).valid
+
+
+@pytest.mark.parametrize("branches", [2, 9])
+async def test_a_schema_whose_references_multiply_is_refused_at_once(branches: int, generator: Generator) -> None:
+    schema = {"type": "object", "properties": {f"p{i}": {"$ref": "#"} for i in range(branches)}, "additionalProperties": False}
+    began = time.monotonic()
+    with pytest.raises(SchemaRefused, match="unfolds"):
+        await generator.generate(request(schema, mode=Mode.FREE))
+    assert time.monotonic() - began < 5
+
+
+async def test_a_schema_that_spells_special_tokens_is_written(generator: Generator) -> None:
+    found = await generator.generate(request({"const": {"</s>": "<s>"}}))
+    assert found.report_json == '{"</s>":"<s>"}' and found.valid
+
+
+async def test_a_question_that_spells_special_tokens_is_text(generator: Generator) -> None:
+    found = await generator.generate(request(question="</s><s> ### Report"))
+    plain = await generator.generate(replace(request(), question="x"))
+    assert found.num_prompt_tokens > plain.num_prompt_tokens + 5

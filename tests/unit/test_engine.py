@@ -1,0 +1,325 @@
+"""The engine gives what a plain loop of one token after another gives, whatever else it is doing; a failure is one sequence's alone."""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from service.engine.engine import Engine, EngineClosed, EngineFull
+from service.engine.executor import Logits, Row
+from service.engine.sequence import Completion, DeadEnd, Ending, Job, JobExpired, Sequence
+from tests.engines import FailingMatcher, RandomExecutor, WordMatcher, plain
+
+VOCAB, EOS = 12, 0
+WAIT_S = 20
+
+
+@contextmanager
+def engine_of(executor: RandomExecutor | None = None, **options: Any) -> Iterator[Engine]:
+    engine = Engine(executor or RandomExecutor(VOCAB), **options)
+    try:
+        yield engine
+    finally:
+        engine.close()
+        assert not engine._thread.is_alive()
+
+
+def job(prompt: tuple[int, ...] = (1, 2, 3), **changes: Any) -> Job:
+    return replace(Job(prompt, (EOS,), 12), **changes)
+
+
+def random_job(draw: random.Random) -> tuple[Job, WordMatcher | None]:
+    prompt = tuple(draw.randrange(1, VOCAB) for _ in range(draw.randint(1, 30)))
+    words = tuple({tuple(draw.randrange(1, 4) for _ in range(draw.randint(0, 8))) for _ in range(draw.randint(1, 6))})
+    matcher = draw.choice([None, WordMatcher(words, VOCAB, EOS)])
+    return job(prompt, max_new_tokens=draw.randint(1, 10), adapter=draw.choice([None, "one", "two"])), matcher
+
+
+def masked(asked: Job, matcher: WordMatcher | None, forcing: bool = True) -> Job:
+    return replace(asked, matcher=None if matcher is None else matcher.fresh(forcing=forcing))
+
+
+def done(engine: Engine, asked: Job) -> Completion:
+    return engine.submit(asked).result(WAIT_S)
+
+
+# --- what is decoded ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_every_result_is_that_of_the_plain_loop_alone_or_in_a_crowd_and_forced_or_not(seed: int) -> None:
+    draw = random.Random(seed)
+    jobs = [random_job(draw) for _ in range(12)]
+    want = [plain(asked, None if m is None else m.fresh(forcing=False), VOCAB, seed) for asked, m in jobs]
+    with engine_of(RandomExecutor(VOCAB, num_slots=draw.randint(1, 5), seed=seed), step_tokens=draw.choice([1, 2, 5, 1024])) as engine:
+        alone = [done(engine, masked(asked, m)) for asked, m in jobs]
+        crowd = [future.result(WAIT_S) for future in [engine.submit(masked(asked, m)) for asked, m in jobs]]
+        unforced = [done(engine, masked(asked, m, forcing=False)) for asked, m in jobs]
+    for index, expected in enumerate(want):
+        assert expected.same_as(alone[index]) and expected.same_as(crowd[index]) and expected.same_as(unforced[index])
+
+
+def test_forced_tokens_cost_no_forward_pass_of_their_own() -> None:
+    matcher = WordMatcher(((1, 2, 3, 4, 5, 6), (1, 2, 3, 7, 8, 9)), VOCAB, EOS)
+    with engine_of() as engine:
+        found = done(engine, job(matcher=matcher))
+    assert (len(found.token_ids), found.num_forced_tokens, found.num_forward_passes) == (6, 5, 2)
+
+
+@pytest.mark.parametrize("limit", range(1, 6))
+def test_a_text_cut_within_forced_tokens_ends_with_length_and_never_with_stop(limit: int) -> None:
+    with engine_of() as engine:
+        found = done(engine, job(matcher=WordMatcher(((1, 2, 3, 4, 5, 6),), VOCAB, EOS), max_new_tokens=limit))
+    assert found.ending is Ending.LENGTH and found.token_ids == (1, 2, 3, 4, 5, 6)[:limit]
+    assert found.prefill_s >= 0 and found.num_forced_tokens == limit
+
+
+@pytest.mark.parametrize("words", [((1, 2, 3),), ((1, 2, 3), (1, 2, 4)), ((1, 2, 3), (4, 5, 6), (7, 8, 9))], ids=str)
+def test_an_end_exactly_at_the_limit_is_a_stop(words: tuple[tuple[int, ...], ...]) -> None:
+    with engine_of() as engine:
+        found = done(engine, job(matcher=WordMatcher(words, VOCAB, EOS), max_new_tokens=3))
+    assert found.ending is Ending.STOP and found.token_ids in words
+
+
+def test_the_end_token_is_not_part_of_the_output_whichever_it_is() -> None:
+    with engine_of() as engine:
+        found = done(engine, job(eos_ids=(EOS, *range(2, VOCAB)), max_new_tokens=50))
+    assert found.ending is Ending.STOP and set(found.token_ids) <= {1}
+
+
+def test_a_long_prompt_is_read_in_pieces_that_fit_a_step() -> None:
+    executor = RandomExecutor(VOCAB)
+    prompt = tuple(random.Random(1).randrange(1, VOCAB) for _ in range(50))
+    with engine_of(executor, step_tokens=16) as engine:
+        found = done(engine, job(prompt))
+    assert [len(rows[0].token_ids) for rows in executor.passes[:4]] == [16, 16, 16, 2]
+    assert [rows[0].num_logits for rows in executor.passes[:5]] == [0, 0, 0, 1, 1]
+    assert plain(job(prompt), None, VOCAB).same_as(found)
+
+
+def test_no_step_runs_more_tokens_than_allowed() -> None:
+    executor = RandomExecutor(VOCAB, num_slots=3)
+    with engine_of(executor, step_tokens=8) as engine:
+        for future in [engine.submit(job(tuple(range(1, 12)))) for _ in range(7)]:
+            future.result(WAIT_S)
+    assert all(sum(len(row.token_ids) for row in rows) <= 8 for rows in executor.passes)
+
+
+def test_a_long_prompt_is_not_passed_over_for_short_ones_that_came_later() -> None:
+    executor = RandomExecutor(VOCAB, num_slots=3)
+    executor.gate.clear()
+    with engine_of(executor, step_tokens=8) as engine:
+        engine.submit(job((1,), max_new_tokens=1))
+        assert executor.entered.wait(WAIT_S)
+        long = engine.submit(job((5,) * 40, max_new_tokens=1))
+        short = [engine.submit(job((6,) * 8, max_new_tokens=1)) for _ in range(30)]
+        executor.gate.set()
+        long.result(WAIT_S)
+        assert sum(future.done() for future in short) < 10
+        for future in short:
+            future.result(WAIT_S)
+
+
+# --- sampling ----------------------------------------------------------------------------------------------------------
+
+
+def test_the_same_seed_gives_the_same_sample_alone_and_in_a_crowd_and_another_seed_another() -> None:
+    asked = job(temperature=1.5, seed=7, max_new_tokens=40, eos_ids=(99,))
+    with engine_of() as engine:
+        alone = done(engine, asked).token_ids
+        futures = [engine.submit(replace(asked, seed=7 + (i % 3))) for i in range(9)]
+        crowd = [future.result(WAIT_S).token_ids for future in futures]
+    assert [c == alone for c in crowd] == [i % 3 == 0 for i in range(9)]
+    assert len(set(crowd)) == 3
+
+
+def test_sampling_never_leaves_the_mask() -> None:
+    matcher = WordMatcher(((1, 2), (3, 4), (5, 6)), VOCAB, EOS)
+    with engine_of() as engine:
+        found = {done(engine, job(matcher=matcher.fresh(forcing=True), temperature=2.0, seed=s)).token_ids for s in range(40)}
+    assert found == set(matcher.words)
+
+
+@pytest.mark.parametrize("temperature", [1e-300, 1e-6, 0.01])
+def test_a_temperature_near_zero_is_greedy(temperature: float) -> None:
+    with engine_of() as engine:
+        assert done(engine, job(temperature=temperature)).token_ids == done(engine, job()).token_ids
+
+
+def test_a_sample_follows_the_softmax() -> None:
+    logits = np.log(np.array([0.7, 0.2, 0.1], np.float32))
+    drawn = Sequence(job(temperature=1.0), None)  # type: ignore[arg-type]
+    drawn.start(0)
+    counts = np.bincount([drawn._sampled(logits) for _ in range(3000)], minlength=3) / 3000
+    np.testing.assert_allclose(counts, [0.7, 0.2, 0.1], atol=0.05)
+
+
+# --- joining and leaving -------------------------------------------------------------------------------------------------
+
+
+def test_sequences_join_while_others_run() -> None:
+    executor = RandomExecutor(VOCAB, num_slots=3)
+    draw = random.Random(3)
+    jobs = [random_job(draw) for _ in range(30)]
+    with engine_of(executor) as engine:
+        futures = []
+        for asked, matcher in jobs:
+            futures.append(engine.submit(masked(asked, matcher)))
+            time.sleep(draw.random() / 500)
+        for (asked, matcher), future in zip(jobs, futures, strict=True):
+            assert plain(asked, None if matcher is None else matcher.fresh(forcing=False), VOCAB).same_as(future.result(WAIT_S))
+    assert max(map(len, executor.passes)) > 1
+
+
+def test_a_cancelled_job_leaves_within_a_step_and_the_others_go_on() -> None:
+    executor = RandomExecutor(VOCAB, num_slots=2)
+    endless = job(eos_ids=(99,), max_new_tokens=4000)
+    with engine_of(executor) as engine:
+        first, second = engine.submit(endless), engine.submit(replace(endless, prompt_ids=(4, 5), max_new_tokens=400))
+        while len(executor.passes) < 10:
+            time.sleep(0.001)
+        executor.gate.clear()
+        assert first.cancel()
+        at = len(executor.passes)
+        executor.gate.set()
+        assert len(second.result(WAIT_S).token_ids) == 400
+        assert sum(any(row.slot == executor.passes[0][0].slot for row in rows) for rows in executor.passes[at + 2 :]) == 0
+        assert len(engine._free) == 2
+
+
+def test_a_job_cancelled_in_the_queue_is_never_run_and_takes_no_place() -> None:
+    executor = RandomExecutor(VOCAB, num_slots=1)
+    executor.gate.clear()
+    with engine_of(executor, max_queue=2) as engine:
+        running = engine.submit(job())
+        assert executor.entered.wait(WAIT_S)
+        waiting = [engine.submit(job((9, 9, 9))) for _ in range(2)]
+        with pytest.raises(EngineFull) as caught:
+            engine.submit(job())
+        assert caught.value.limit == 2
+        assert all(future.cancel() for future in waiting)
+        last = engine.submit(job((7,)))
+        executor.gate.set()
+        running.result(WAIT_S), last.result(WAIT_S)
+    assert not any(row.token_ids == (9, 9, 9) for rows in executor.passes for row in rows)
+
+
+def test_a_deadline_ends_a_running_job_and_one_in_the_queue() -> None:
+    executor = RandomExecutor(VOCAB, num_slots=1)
+    endless = job(eos_ids=(99,), max_new_tokens=4000)
+    with engine_of(executor) as engine:
+        running = engine.submit(replace(endless, deadline=time.monotonic() + 0.1))
+        waiting = engine.submit(replace(endless, prompt_ids=(9, 9, 9), deadline=time.monotonic() + 0.05))
+        for late in (running, waiting):
+            with pytest.raises(JobExpired):
+                late.result(WAIT_S)
+        assert done(engine, job()).num_forward_passes
+    assert not any(row.token_ids == (9, 9, 9) for rows in executor.passes for row in rows)
+
+
+# --- failures ------------------------------------------------------------------------------------------------------------
+
+
+class Panic(BaseException):
+    """As a panic of native code arrives in Python."""
+
+
+@pytest.mark.parametrize("error", [RuntimeError("broke"), Panic("broke")], ids=["error", "panic"])
+@pytest.mark.parametrize(("method", "at"), [("forced", 1), ("forced", 3), ("allowed", 1), ("allowed", 4), ("consume", 2)])
+def test_a_failing_matcher_fails_its_sequence_alone(method: str, at: int, error: BaseException) -> None:
+    with engine_of() as engine:
+        other = engine.submit(job(eos_ids=(99,), max_new_tokens=30))
+        failed = engine.submit(job((4, 5), matcher=FailingMatcher(VOCAB, method, at, error), eos_ids=(99,)))
+        with pytest.raises(type(error), match="broke"):
+            failed.result(WAIT_S)
+        assert plain(job(eos_ids=(99,), max_new_tokens=30), None, VOCAB).same_as(other.result(WAIT_S))
+        assert plain(job(), None, VOCAB).same_as(done(engine, job()))
+        assert sorted(engine._free) == [0, 1, 2, 3]
+
+
+def test_a_matcher_that_allows_nothing_fails_its_sequence_even_where_token_0_ends_it() -> None:
+    with engine_of() as engine, pytest.raises(DeadEnd):
+        done(engine, job(matcher=WordMatcher((), VOCAB, EOS)))
+
+
+def test_a_failing_forward_fails_the_sequences_in_it_and_the_engine_goes_on() -> None:
+    executor = RandomExecutor(VOCAB, num_slots=1, poison=11)
+    with engine_of(executor) as engine:
+        with pytest.raises(MemoryError):
+            done(engine, job((1, 11)))
+        want = plain(job((5, 6)), None, VOCAB)
+        if 11 not in want.token_ids:
+            assert want.same_as(done(engine, job((5, 6))))
+        assert engine._free == [0]
+
+
+def test_an_executor_that_gives_too_few_logits_fails_the_sequences() -> None:
+    class Short(RandomExecutor):
+        def forward(self, rows: Any) -> list[Logits]:
+            return super().forward(rows)[:-1]
+
+    with engine_of(Short(VOCAB)) as engine, pytest.raises(AssertionError, match="promise"):
+        done(engine, job())
+
+
+def test_closing_fails_what_is_not_done_and_refuses_what_comes_after() -> None:
+    executor = RandomExecutor(VOCAB, num_slots=1)
+    with engine_of(executor) as engine:
+        futures = [engine.submit(job(eos_ids=(99,), max_new_tokens=4000)) for _ in range(3)]
+        assert executor.entered.wait(WAIT_S)
+        engine.close()
+        for future in futures:
+            with pytest.raises(EngineClosed):
+                future.result(WAIT_S)
+        with pytest.raises(EngineClosed):
+            engine.submit(job())
+
+
+def test_nobody_waits_for_ever_after_a_bug_of_ours(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[Any] = []
+    monkeypatch.setattr(threading, "excepthook", seen.append)
+
+    def broken(self: Engine) -> None:
+        raise ZeroDivisionError
+
+    with engine_of() as engine:
+        monkeypatch.setattr(Engine, "_finish", broken)
+        future = engine.submit(job())
+        with pytest.raises(EngineClosed):
+            future.result(WAIT_S)
+        engine._thread.join(WAIT_S)
+    assert [args.exc_type for args in seen] == [ZeroDivisionError], "the cause is told where threads tell it"
+
+
+def test_a_job_that_cannot_fit_is_our_own_bug() -> None:
+    with engine_of(RandomExecutor(VOCAB, context_length=10)) as engine:
+        done(engine, job((1,) * 5, max_new_tokens=5, eos_ids=(99,)))
+        with pytest.raises(AssertionError, match="room"):
+            engine.submit(job((1,) * 6, max_new_tokens=5))
+    with pytest.raises(AssertionError):
+        job(())
+
+
+def test_the_times_add_up() -> None:
+    executor = RandomExecutor(VOCAB, num_slots=1)
+    with engine_of(executor) as engine:
+        began = time.monotonic()
+        found = [future.result(WAIT_S) for future in [engine.submit(job()) for _ in range(3)]]
+        total = time.monotonic() - began
+    assert all(min(f.queue_s, f.prefill_s, f.decode_s) >= 0 for f in found)
+    assert max(f.queue_s + f.prefill_s + f.decode_s for f in found) <= total
+
+
+def test_a_row_says_where_its_tokens_stand() -> None:
+    sequence = Sequence(job((1, 2, 3, 4), adapter="one"), None)  # type: ignore[arg-type]
+    sequence.start(2)
+    assert sequence.row(3) == Row(2, 0, (1, 2, 3), 0, "one")
+    assert sequence.row(9) == Row(2, 0, (1, 2, 3, 4), 1, "one")

@@ -1,0 +1,149 @@
+"""The executor's logits are those of transformers and peft, however the tokens are cut into rows."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from service.adapters import read_adapter
+from service.checkpoint import CheckpointInvalid, read_base
+from service.engine.executor import Logits, Row
+from service.engine.torch_executor import LowRank, TorchExecutor
+from tests import tiny
+
+IDS = tuple(int(i) for i in np.random.default_rng(5).integers(3, tiny.VOCAB_SIZE, 37))
+
+
+def expected(model: Any, ids: tuple[int, ...]) -> Logits:
+    with torch.no_grad():
+        logits: Logits = model(torch.tensor([ids])).logits[0].float().numpy()
+    return logits
+
+
+def executor_of(path: Path, num_slots: int = 4) -> TorchExecutor:
+    return TorchExecutor(read_base(path), num_slots=num_slots)
+
+
+def run(executor: TorchExecutor, ids: tuple[int, ...], sizes: list[int], slot: int = 0, adapter: str | None = None) -> Logits:
+    """All logits of the ids, run in pieces of these sizes."""
+    parts, start = [], 0
+    for size in sizes:
+        parts += executor.forward([Row(slot, start, ids[start : start + size], size, adapter)])
+        start += size
+    return np.concatenate(parts)
+
+
+def close(one: Logits, other: Logits) -> None:
+    np.testing.assert_allclose(one, other, atol=1e-4)
+
+
+@pytest.fixture(scope="module")
+def model(tiny_base: Path) -> Any:
+    from transformers import MistralForCausalLM
+
+    return MistralForCausalLM.from_pretrained(tiny_base, dtype=torch.float32).eval()
+
+
+@pytest.fixture
+def executor(tiny_base: Path) -> TorchExecutor:
+    return executor_of(tiny_base)
+
+
+@pytest.mark.parametrize("sizes", [[37], [16, 16, 5], [1] * 37, [30, 1, 1, 5], [1, 36]], ids=str)
+def test_the_logits_are_those_of_transformers_however_a_prompt_is_cut(sizes: list[int], executor: TorchExecutor, model: Any) -> None:
+    close(run(executor, IDS, sizes), expected(model, IDS))
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"tie_word_embeddings": False}, {"num_key_value_heads": 4}, {"num_key_value_heads": 1}, {"head_dim": 16}, {"rope_theta": 500_000.0},
+     {"rms_norm_eps": 1e-3}, {"sliding_window": 100}],
+    ids=str,
+)  # fmt: skip
+def test_any_mistral_is_run_as_transformers_runs_it(changes: dict[str, Any], tmp_path: Path) -> None:
+    model = tiny.save_base(tmp_path, seed=3, **changes)
+    close(run(executor_of(tmp_path), IDS, [20, 17]), expected(model, IDS))
+
+
+def test_sharded_weights_are_read_whole(tmp_path: Path) -> None:
+    model = tiny.save_base(tmp_path, seed=4)
+    model.save_pretrained(tmp_path / "sharded", max_shard_size="20KB")
+    (tmp_path / "tokenizer.json").rename(tmp_path / "sharded/tokenizer.json")
+    assert len(list((tmp_path / "sharded").glob("*.safetensors"))) > 1
+    close(run(executor_of(tmp_path / "sharded"), IDS, [37]), expected(model, IDS))
+
+
+def test_half_precision_weights_are_run_in_single_precision_on_a_cpu(tmp_path: Path) -> None:
+    from transformers import MistralForCausalLM
+
+    tiny.save_base(tmp_path, seed=4).to(torch.bfloat16).save_pretrained(tmp_path)
+    executor = executor_of(tmp_path)
+    assert executor.dtype is torch.float32
+    close(run(executor, IDS, [37]), expected(MistralForCausalLM.from_pretrained(tmp_path, dtype=torch.float32), IDS))
+
+
+def test_a_slot_used_before_leaves_no_trace(executor: TorchExecutor, model: Any) -> None:
+    run(executor, tuple(reversed(IDS)), [37])
+    close(run(executor, IDS[:9], [9]), expected(model, IDS[:9]))
+
+
+def test_only_the_last_logits_asked_for_come_back(executor: TorchExecutor, model: Any) -> None:
+    none, two = executor.forward([Row(0, 0, IDS[:9], 0), Row(1, 0, IDS, 2)])
+    assert none.shape == (0, tiny.VOCAB_SIZE) and none.dtype == np.float32
+    close(two, expected(model, IDS)[-2:])
+    (none,) = executor.forward([Row(0, 9, IDS[9:12], 0)])
+    assert none.shape == (0, tiny.VOCAB_SIZE)
+    close(executor.forward([Row(0, 12, IDS[12:13], 1)])[0], expected(model, IDS[:13])[-1:])
+
+
+def test_rows_with_different_adapters_share_a_forward_pass(tiny_base: Path, tiny_adapter: Path, tmp_path: Path, model: Any) -> None:
+    """Three prompts of one base: bare, and with two adapters of different rank; prefill and then one token each."""
+    executor = executor_of(tiny_base)
+    from peft import PeftModel
+    from transformers import MistralForCausalLM
+
+    two = tiny.save_adapter(tiny_base, tmp_path / "two", seed=9, rank=2)
+    bare = MistralForCausalLM.from_pretrained(tiny_base, dtype=torch.float32)
+    one = PeftModel.from_pretrained(bare, tiny_adapter).eval()
+    for name, path in (("one", tiny_adapter), ("two", tmp_path / "two")):
+        executor.load_adapter(name, read_adapter(path).weights)
+    prompts = {None: IDS[:20], "one": IDS[3:11], "two": IDS[8:30]}
+    models = {None: model, "one": one, "two": two}
+    first = executor.forward([Row(slot, 0, ids[:-1], len(ids) - 1, name) for slot, (name, ids) in enumerate(prompts.items())])
+    second = executor.forward([Row(slot, len(ids) - 1, ids[-1:], 1, name) for slot, (name, ids) in enumerate(prompts.items())])
+    for (name, ids), start, end in zip(prompts.items(), first, second, strict=True):
+        close(np.concatenate([start, end]), expected(models[name], ids))
+    close(run(executor, IDS, [37], slot=3, adapter="two"), expected(two, IDS))
+    assert np.abs(expected(one, IDS) - expected(model, IDS)).max() > 0.1, "the adapter does something"
+
+
+def test_a_row_that_leaves_the_context_is_our_own_bug(executor: TorchExecutor) -> None:
+    assert executor.context_length == tiny.CONTEXT_LENGTH
+    with pytest.raises(AssertionError, match="leaves the context"):
+        executor.forward([Row(0, tiny.CONTEXT_LENGTH - 1, (5, 6), 1)])
+
+
+def test_an_adapter_that_does_not_fit_the_base_is_refused(executor: TorchExecutor, tmp_path: Path) -> None:
+    down, up = torch.zeros(2, 32), torch.zeros(32, 2)
+    executor.load_adapter("good", LowRank({(0, "q_proj"): (down, up)}, 1.0))
+    for key, factors in {(2, "q_proj"): (down, up), (0, "x_proj"): (down, up), (0, "k_proj"): (down, up), (1, "q_proj"): (down, torch.zeros(32, 3))}.items():
+        with pytest.raises(CheckpointInvalid):
+            executor.load_adapter("bad", LowRank({key: factors}, 1.0))
+    executor.unload_adapter("good")
+    with pytest.raises(KeyError):
+        executor.forward([Row(0, 0, (5,), 1, "good")])
+
+
+def test_a_missing_tensor_is_named(tmp_path: Path) -> None:
+    from safetensors.torch import load_file, save_file
+
+    tiny.save_base(tmp_path)
+    file = tmp_path / "model.safetensors"
+    kept = {name: tensor for name, tensor in load_file(file).items() if "layers.1.mlp.up_proj" not in name}
+    save_file(kept, file)
+    with pytest.raises(CheckpointInvalid, match=r"lacks model\.layers\.1\.mlp\.up_proj\.weight"):
+        executor_of(tmp_path)

@@ -1,0 +1,449 @@
+"""The command line of the factory: ``escribano-train tokenizer | synthesize | curate | pretrain | finetune | evaluate | bench | rank-table | all``.
+
+Owns options, help, exit codes (0: done; 1: it could not be; 2: wrong usage) and how failures are told. Heavy imports wait until a command runs; the work
+is done by ``training.runs`` and the modules it calls.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+
+if TYPE_CHECKING:
+    from training.curate import Curated
+
+app = typer.Typer(
+    name="escribano-train",
+    help="Make a specialist: from a JSON Schema to synthetic notes, a base model, an adapter, and the figures that say how good they are.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+)
+
+
+class Split(StrEnum):
+    """Which value pools and which phrasebook; training data is ``train`` only."""
+
+    TRAIN = "train"
+    UNSEEN_VALUES = "unseen-values"
+    UNSEEN_WORDINGS = "unseen-wordings"
+
+
+class SliceName(StrEnum):
+    """Notes to measure on; slices are never mixed."""
+
+    UNSEEN_VALUES = "unseen_values"
+    UNSEEN_WORDINGS = "unseen_wordings"
+    UNSEEN_SCHEMAS = "unseen_schemas"
+
+
+FamilyName = Literal["agent_status", "generated", "copying"]
+SizeName = Literal["3m", "5m", "14m"]
+DeviceName = Literal["cpu", "cuda"]
+
+Output = Annotated[Path, typer.Option("--output", "-o", help="Directory to write.", file_okay=False)]
+Count = Annotated[int, typer.Option(min=1, help="How many.")]
+Seed = Annotated[int, typer.Option(help="The same seed gives the same result.")]
+Device = Annotated[DeviceName, typer.Option(help="Where the model runs.")]
+Threads = Annotated[int | None, typer.Option(min=1, help="Threads for the model; unset: torch decides.")]
+Notes = Annotated[
+    Path | None,
+    typer.Option(
+        help="Hand-written notes, JSON lines with text and gold. Never trained on.", exists=True, dir_okay=False
+    ),
+]
+Base = Annotated[
+    str | None,
+    typer.Option(help="Base model: a local path or hub id of a Mistral-family model; unset: the shipped one."),
+]
+Adapters = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--adapter", help="Directory of an adapter; may be given several times.", exists=True, file_okay=False
+    ),
+]
+
+
+@app.command()
+def tokenizer(
+    output: Output,
+    count: Annotated[int, typer.Option(min=100, help="Pairs to learn from.")] = 40_000,
+    vocab_size: Annotated[int, typer.Option(min=512, help="Entries of the vocabulary.")] = 4096,
+    seed: Seed = 0,
+) -> None:
+    """Learn the byte-level BPE vocabulary of a new base.
+
+    [bold]Example[/]
+
+      escribano-train tokenizer --output runs/tokenizer
+    """
+    from training import runs
+
+    with _failures_shown():
+        runs.make_tokenizer(output, count, seed, vocab_size)
+    _say(f"wrote {output}")
+
+
+@app.command()
+def synthesize(
+    output: Annotated[Path, typer.Option("--output", "-o", help="JSON lines to write.", dir_okay=False)],
+    family: Annotated[
+        FamilyName,
+        typer.Option(
+            help="agent_status: notes for that schema; generated: any note under any schema; copying: labelled values."
+        ),
+    ] = "agent_status",
+    split: Annotated[
+        Split,
+        typer.Option(
+            help="unseen-values: names and nouns training never draws; unseen-wordings: another phrasebook as well."
+        ),
+    ] = Split.TRAIN,
+    count: Count = 1000,
+    seed: Seed = 1,
+) -> None:
+    """Write synthetic pairs: facts first, words second, so that the report is right by construction.
+
+    A line is {"id", "schema_id" or "schema", "lang", "register", "question", "context"?, "report"}.
+
+    [bold]Examples[/]
+
+      escribano-train synthesize --count 8000 --output runs/pairs/raw.jsonl
+      escribano-train synthesize --family generated --count 20 --output look.jsonl
+      escribano-train synthesize --split unseen-wordings --seed 7 --output test.jsonl
+    """
+    from training import pairs_file, runs
+    from training.progress import tracked
+
+    with _failures_shown():
+        written = pairs_file.write_pairs(output, tracked(runs.drawn(family, split.value, seed, count), count, "pairs"))
+    _say(f"wrote {written:,} pairs to {output}")
+
+
+@app.command()
+def curate(
+    source: Annotated[Path, typer.Option("--input", "-i", help="JSON lines of pairs.", exists=True, dir_okay=False)],
+    output: Annotated[
+        Path, typer.Option("--output", "-o", help="JSON lines of the pairs that passed.", dir_okay=False)
+    ],
+    card: Annotated[
+        Path | None, typer.Option(help="Data card to write (Markdown, with its JSON beside it).", dir_okay=False)
+    ] = None,
+    notes: Notes = None,
+) -> None:
+    """Keep the pairs that may be learned from; say why the others may not.
+
+    A pair must be canonical, valid for two independent validators, true to its text letter by letter, and new. With --notes, no 8 words in a row
+    of an evaluation note may stand in it.
+
+    [bold]Examples[/]
+
+      escribano-train curate --input raw.jsonl --output train.jsonl --card data-card.md
+      escribano-train curate --input raw.jsonl --output train.jsonl --notes notes/dev.jsonl
+    """
+    from training import curate as gate
+    from training import datacard, pairs_file
+    from training.progress import tracked
+
+    with _failures_shown():
+        texts = pairs_file.read_texts(notes) if notes else []
+        total = pairs_file.count_lines(source)
+        found = gate.curate(tracked(pairs_file.read_pairs(source), total, "pairs"), texts)
+        pairs_file.write_pairs(output, found.kept)
+        if card is not None:
+            datacard.write(datacard.card(found), card)
+    _show_verdict(found, output)
+
+
+@app.command()
+def pretrain(
+    tokenizer: Annotated[Path, typer.Option(help="Directory of a tokenizer.", exists=True, file_okay=False)],
+    output: Output,
+    size: Annotated[SizeName, typer.Option(help="Parameters of the base, roughly.")] = "14m",
+    minutes: Annotated[float | None, typer.Option(min=0.01, help="Stop after these minutes of training.")] = None,
+    tokens: Annotated[float | None, typer.Option(min=1, help="Stop after this many tokens, such as 600e6.")] = None,
+    batch_tokens: Annotated[int, typer.Option(min=256, help="Tokens of a step, padding included.")] = 16_384,
+    workers: Annotated[int, typer.Option(min=0, help="Processes that write notes beside training.")] = 2,
+    compiled: Annotated[bool, typer.Option("--compiled", help="Compile the model first (pays off on a GPU).")] = False,
+    device: Device = "cpu",
+    threads: Threads = None,
+    seed: Seed = 1,
+) -> None:
+    """Train a base that turns any note into JSON under any schema it is shown.
+
+    Notes are written while it trains. The learning rate falls to zero at --minutes or --tokens, whichever comes first, so give at least one of them. Started
+    again with the same options, a killed run goes on from its last checkpoint.
+
+    [bold]Examples[/]
+
+      escribano-train pretrain --tokenizer runs/tokenizer --output runs/base --size 3m --minutes 60
+      escribano-train pretrain --tokenizer runs/tokenizer --output runs/base --tokens 600e6 --device cuda --workers 14 --compiled
+    """
+    if minutes is None and tokens is None:
+        raise typer.BadParameter("give --minutes, --tokens or both")
+    from training import runs
+    from training.pretrain import PretrainPlan
+
+    plan = PretrainPlan(
+        size=size,
+        minutes=minutes or math.inf,
+        tokens=tokens or math.inf,
+        batch_tokens=batch_tokens,
+        num_workers=workers,
+        compiled=compiled,
+        seed=seed,
+        warmup_tokens=min(3e6, 40 * batch_tokens),
+    )
+    with _failures_shown():
+        where = runs.make_base(tokenizer, output, plan, device, threads, _say)
+    _say(f"wrote {where}")
+
+
+@app.command()
+def finetune(
+    base: Annotated[str, typer.Option(help="Base model: a local path or hub id of a Mistral-family model.")],
+    pairs: Annotated[
+        Path,
+        typer.Option(
+            help="JSON lines of curated pairs, all of one schema of the catalog.", exists=True, dir_okay=False
+        ),
+    ],
+    output: Output,
+    rank: Annotated[int, typer.Option(min=1, max=512, help="Rank of the adapter.")] = 16,
+    epochs: Annotated[float, typer.Option(min=0.001, help="Passes over the pairs.")] = 1.0,
+    learning_rate: Annotated[float, typer.Option(min=1e-8, max=1.0, help="Highest learning rate.")] = 2e-3,
+    batch_size: Annotated[int, typer.Option(min=1, help="Pairs of a step.")] = 32,
+    device: Device = "cpu",
+    threads: Threads = None,
+    seed: Seed = 1,
+) -> None:
+    """Train a LoRA adapter that knows one schema by heart; the name of its directory becomes its adapter_id.
+
+    Started again with the same options, a killed run goes on from its last checkpoint.
+
+    [bold]Examples[/]
+
+      escribano-train finetune --base runs/base/model --pairs runs/pairs/train.jsonl --output runs/adapters/agent_status
+      escribano-train finetune --base mistralai/Mistral-7B-v0.3 --pairs train.jsonl --output my-adapter --learning-rate 2e-4 --device cuda
+    """
+    from training import pairs_file, runs
+    from training.finetune import FinetunePlan
+
+    plan = FinetunePlan(rank=rank, epochs=epochs, learning_rate=learning_rate, batch_size=batch_size, seed=seed)
+    with _failures_shown():
+        facts = runs.make_adapter(base, list(pairs_file.read_pairs(pairs)), output, plan, device, threads)
+    _say(
+        f"wrote {output}: {facts['pairs']:,} pairs, {facts['steps']:,} steps, {facts['minutes']} minutes, {facts['num_parameters']:,} parameters"
+    )
+
+
+@app.command()
+def evaluate(
+    base: Base = None,
+    adapter: Adapters = None,
+    writer: Annotated[str, typer.Option(help='Adapter id, or "base".')] = "agent_status",
+    mode: Annotated[Literal["backstop", "free"], typer.Option(help="free: without the mask.")] = "backstop",
+    slices: Annotated[
+        list[SliceName] | None,
+        typer.Option(
+            "--slice", help="Notes to measure on; may be given several times. Unset: unseen values and unseen wordings."
+        ),
+    ] = None,
+    notes: Notes = None,
+    count: Count = 200,
+    seed: Seed = 20_001,
+    concurrency: Annotated[int, typer.Option(min=1, max=1024, help="Reports worked on at once.")] = 16,
+    show: Annotated[int, typer.Option(min=0, help="Print the worst reports beside note and gold.")] = 0,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Directory for rows and summary.", file_okay=False)
+    ] = None,
+    device: Device = "cpu",
+    threads: Threads = None,
+) -> None:
+    """Measure validity, exactness, F1, invention and omission on notes that training never saw.
+
+    [bold]Examples[/]
+
+      escribano-train evaluate --count 200
+      escribano-train evaluate --base runs/base/model --adapter runs/adapters/agent_status --notes notes/dev.jsonl --show 5
+      escribano-train evaluate --writer base --slice unseen_schemas --mode free
+    """
+    from training.evaluate import SETUP_ERRORS, main
+
+    chosen = slices or [SliceName.UNSEEN_VALUES, SliceName.UNSEEN_WORDINGS]
+    with _failures_shown(*SETUP_ERRORS):
+        main(
+            base=base,
+            adapters=adapter or (),
+            writer=writer,
+            mode=mode,
+            slices=[one.value for one in chosen],
+            count=count,
+            seed=seed,
+            notes=notes,
+            concurrency=concurrency,
+            show=show,
+            output=output,
+            device=device,
+            threads=threads,
+        )
+
+
+@app.command()
+def bench(
+    base: Base = None,
+    adapter: Adapters = None,
+    output: Output = Path("bench"),
+    count: Annotated[int, typer.Option(min=1, help="Notes of each slice for the adapter.")] = 1000,
+    base_count: Annotated[
+        int, typer.Option(min=1, help="Notes of each slice for the base, whose prompts are longer.")
+    ] = 200,
+    notes: Notes = None,
+    device: Device = "cpu",
+    threads: Threads = None,
+) -> None:
+    """Measure base and adapter, free and with the backstop, on every slice: the table of the README.
+
+    Writes reliability.md and reliability.json. What was measured before is kept, so a killed run goes on where it stopped.
+
+    [bold]Examples[/]
+
+      escribano-train bench
+      escribano-train bench --count 1000 --base-count 200 --notes notes/dev.jsonl --output bench/
+    """
+    from training.bench import main
+    from training.evaluate import SETUP_ERRORS
+
+    with _failures_shown(*SETUP_ERRORS):
+        main(
+            base=base,
+            adapters=adapter or (),
+            output=output,
+            count=count,
+            base_count=base_count,
+            notes=notes,
+            device=device,
+            threads=threads,
+        )
+
+
+@app.command("rank-table")
+def rank_table(
+    base: Annotated[Path, typer.Option(help="Directory of a base.", exists=True, file_okay=False)],
+    output: Output,
+    ranks: Annotated[
+        list[int] | None, typer.Option("--rank", min=1, help="May be given several times; unset: 8, 16, 32.")
+    ] = None,
+    counts: Annotated[
+        list[int] | None, typer.Option("--pairs", min=1, help="May be given several times; unset: 500, 2000, 8000.")
+    ] = None,
+    epochs: Annotated[float, typer.Option(min=0.001, help="Passes over the pairs.")] = 1.0,
+    eval_count: Annotated[int, typer.Option(min=1, help="Notes each adapter is measured on.")] = 300,
+    device: Device = "cpu",
+    threads: Threads = None,
+) -> None:
+    """Find out what rank and how many pairs an adapter needs: trains and measures each combination.
+
+    [bold]Example[/]
+
+      escribano-train rank-table --base runs/base/model --output runs/ranks --rank 8 --rank 32 --pairs 4000
+    """
+    from training import runs
+    from training.evaluate import SETUP_ERRORS
+
+    plan = runs.FullPlan(epochs=epochs, eval_count=eval_count, device=device, threads=threads)
+    with _failures_shown(*SETUP_ERRORS):
+        runs.rank_table(base, output, tuple(ranks or (8, 16, 32)), tuple(counts or (500, 2000, 8000)), plan)
+    print((output / "rank-table.md").read_text(), end="")
+
+
+@app.command("all")
+def everything(
+    output: Output = Path("runs/full"),
+    minutes: Annotated[
+        float, typer.Option(min=0.01, help="Minutes for the base; all the rest takes about as long as its --pairs ask.")
+    ] = 90.0,
+    size: Annotated[SizeName, typer.Option(help="Parameters of the base, roughly.")] = "3m",
+    pairs: Annotated[int, typer.Option(min=1, help="Pairs for the adapter.")] = 8_000,
+    rank: Annotated[int, typer.Option(min=1, max=512, help="Rank of the adapter.")] = 16,
+    epochs: Annotated[float, typer.Option(min=0.001, help="Passes over the pairs.")] = 1.0,
+    tokenizer_pairs: Annotated[int, typer.Option(min=100, help="Pairs the tokenizer learns from.")] = 40_000,
+    eval_count: Annotated[int, typer.Option(min=1, help="Notes of each slice to measure on.")] = 300,
+    notes: Notes = None,
+    device: Device = "cpu",
+    threads: Threads = None,
+    seed: Seed = 1,
+) -> None:
+    """Rebuild everything that is shipped, from nothing: tokenizer, base, pairs, adapter, scores. This is [bold]make train[/].
+
+    By default 90 minutes for the base on a CPU and roughly half an hour for the rest. A stage whose output is there is skipped, and a killed stage goes on
+    from its last checkpoint; delete an output to make it anew.
+
+    [bold]Examples[/]
+
+      escribano-train all
+      escribano-train all --output runs/try --minutes 5 --pairs 500 --tokenizer-pairs 4000
+      escribano-train all --output runs/big --size 14m --minutes 120 --device cuda
+    """
+    from training import runs
+
+    plan = runs.FullPlan(size, minutes, tokenizer_pairs, pairs, rank, epochs, eval_count, seed, device, threads, notes)
+    with _failures_shown():
+        at = runs.full(output, plan, _say)
+    _say(f"base: {at.model}\nadapter: {at.adapter}\nscores: {at.scores}")
+
+
+# --- telling ---------------------------------------------------------------------------------------------------------
+
+
+def _say(words: str) -> None:
+    """For a person, hence on stderr."""
+    Console(stderr=True, highlight=False, soft_wrap=True).print(escape(words))
+
+
+def _show_verdict(found: Curated, output: Path) -> None:
+    _say(f"kept {len(found.kept):,}, refused {len(found.refused):,}: {output} {found.content_hash}")
+    shown: Counter[str] = Counter()
+    for refusal in found.refused:
+        shown[refusal.gate] += 1
+        if shown[refusal.gate] <= 3:
+            _say(f"  {refusal.gate}: {refusal.pair_id}: {refusal.why}")
+    for gate, count in found.refused_by_gate.items():
+        if count > 3:
+            _say(f"  {gate}: {count - 3:,} more")
+
+
+@contextmanager
+def _failures_shown(*also: type[Exception]) -> Iterator[None]:
+    """Tell what a caller did wrong in one line and exit 1; our own bugs keep their traceback."""
+    try:
+        yield
+    except (*_expected(), *also) as error:
+        _say(f"error: {error}")
+        raise typer.Exit(1) from None
+    except KeyboardInterrupt:
+        _say("stopped; start it again with the same options to go on")
+        raise typer.Exit(130) from None
+
+
+def _expected() -> tuple[type[Exception], ...]:
+    from schemas.catalog import SchemaUnknown
+    from training.pairs_file import FileInvalid
+    from training.phrasebook import PhrasebookError
+    from training.runs import PairsUnfit
+
+    return (OSError, FileInvalid, PairsUnfit, PhrasebookError, SchemaUnknown)
+
+
+if __name__ == "__main__":
+    app()

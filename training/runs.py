@@ -1,0 +1,313 @@
+"""The named runs: what ``make train`` does, and the experiments of docs/training-log.md.
+
+An experiment is a function here. Owns which stages a run has, where each leaves its files and when one is skipped (its output is there: a killed run
+goes on where it stopped). How a stage works is its own module's business. Run them with
+
+    escribano-train all --output runs/full --minutes 90
+    escribano-train rank-table --base runs/full/base/model --output runs/ranks
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from schemas.catalog import Catalog
+from training import datacard
+from training.curate import curate
+from training.pairs_file import content_hash, read_pairs, read_texts, write_pairs
+from training.progress import tracked
+from training.synthesize import Family, Pair, pairs
+
+if TYPE_CHECKING:
+    from training.finetune import FinetunePlan
+
+Say = Callable[[str], None]
+
+SPLITS: dict[str, tuple[str, str]] = {
+    "train": ("train", "train"),
+    "unseen-values": ("heldout", "train"),
+    "unseen-wordings": ("heldout", "heldout"),
+}
+"""What may be asked for -> (value pools, phrasebook)."""
+SCHEMA_ID = "agent_status"
+
+
+class PairsUnfit(ValueError):
+    """Pairs that no adapter can be trained on."""
+
+
+def drawn(family: Family, split: str, seed: int, count: int) -> Iterator[Pair]:
+    """The first ``count`` pairs of a family, split (a key of SPLITS) and seed."""
+    values, wording = SPLITS[split]
+    return itertools.islice(pairs(family, values, seed, wording), count)
+
+
+# --- make train ------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class FullPlan:
+    """A whole run. ``minutes`` bound the pre-training of the base; the other stages take what they take."""
+
+    size: str = "3m"
+    minutes: float = 90.0
+    tokenizer_pairs: int = 40_000
+    pairs: int = 8_000
+    rank: int = 16
+    epochs: float = 1.0
+    eval_count: int = 300
+    seed: int = 1
+    device: str = "cpu"
+    threads: int | None = None
+    notes: Path | None = None
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One step of a run: skipped when ``made`` is there, which it must write last."""
+
+    name: str
+    made: Path
+    do: Callable[[], None]
+
+
+@dataclass(frozen=True)
+class Places:
+    """Where a full run leaves its files."""
+
+    root: Path
+
+    @property
+    def tokenizer(self) -> Path:
+        return self.root / "tokenizer"
+
+    @property
+    def base(self) -> Path:
+        return self.root / "base"
+
+    @property
+    def model(self) -> Path:
+        return self.base / "model"
+
+    @property
+    def pairs(self) -> Path:
+        return self.root / "pairs" / f"{SCHEMA_ID}.jsonl"
+
+    @property
+    def card(self) -> Path:
+        return self.root / "pairs" / "data-card.md"
+
+    @property
+    def adapter(self) -> Path:
+        return self.root / "adapters" / SCHEMA_ID
+
+    @property
+    def scores(self) -> Path:
+        return self.root / "scores" / "summary.json"
+
+
+def full(output: Path, plan: FullPlan, say: Say = print) -> Places:
+    """Tokenizer, base, pairs, adapter, scores: everything that is shipped, from nothing. Started again, it goes on where it stopped."""
+    at = Places(output)
+    for stage in stages(at, plan, say):
+        if stage.made.exists():
+            say(f"{stage.name}: {stage.made} is there, skipped")
+            continue
+        say(f"{stage.name} ...")
+        stage.do()
+    return at
+
+
+def stages(at: Places, plan: FullPlan, say: Say) -> Sequence[Stage]:
+    """The stages of a full run, in order."""
+    return (
+        Stage(
+            "tokenizer",
+            at.tokenizer / "tokenizer.json",
+            lambda: make_tokenizer(at.tokenizer, plan.tokenizer_pairs, plan.seed),
+        ),
+        Stage("pre-training", at.model / "metadata.json", lambda: _pretrain(at, plan, say)),
+        Stage("pairs", at.card, lambda: make_pairs(at.pairs, at.card, plan.pairs, plan.seed, plan.notes)),
+        Stage("fine-tuning", at.adapter / "metadata.json", lambda: _finetune(at, plan)),
+        Stage("evaluation", at.scores, lambda: _evaluate(at, plan)),
+    )
+
+
+def make_tokenizer(output: Path, count: int, seed: int, vocab_size: int | None = None) -> None:
+    """Train a tokenizer on ``count`` pairs and write it."""
+    from training import tokenizer
+
+    trained = tokenizer.train(seed, count, vocab_size or tokenizer.VOCAB_SIZE)
+    tokenizer.save(trained, output)
+
+
+def make_pairs(output: Path, card: Path, count: int, seed: int, notes: Path | None) -> None:
+    """Draw, curate and write training pairs with their data card."""
+    texts = read_texts(notes) if notes else []
+    found = curate(tracked(drawn("agent_status", "train", seed, count), count, "pairs"), texts)
+    write_pairs(output, found.kept)
+    datacard.write(datacard.card(found), card)
+
+
+def _pretrain(at: Places, plan: FullPlan, say: Say) -> None:
+    from training.pretrain import PretrainPlan
+
+    base = PretrainPlan(size=plan.size, minutes=plan.minutes, tokens=1e12, seed=plan.seed)
+    if plan.device == "cpu":
+        base = replace(base, batch_tokens=8192, warmup_tokens=3e5, num_workers=1)
+    make_base(at.tokenizer, at.base, base, plan.device, plan.threads, say)
+
+
+def make_base(tokenizer: Path, output: Path, plan: Any, device: str, threads: int | None, say: Say = print) -> Path:
+    """Pre-train a base by a ``training.pretrain.PretrainPlan``; returns the directory of its weights."""
+    import torch
+
+    from training.pretrain import pretrain
+
+    if threads:
+        torch.set_num_threads(threads)
+    output.mkdir(parents=True, exist_ok=True)
+    return pretrain(tokenizer, output, plan, device, say)
+
+
+def _finetune(at: Places, plan: FullPlan) -> None:
+    from training.finetune import FinetunePlan
+
+    make_adapter(
+        str(at.model),
+        list(read_pairs(at.pairs)),
+        at.adapter,
+        FinetunePlan(rank=plan.rank, epochs=plan.epochs),
+        plan.device,
+        plan.threads,
+    )
+
+
+def make_adapter(
+    base: str, found: Sequence[Pair], output: Path, plan: FinetunePlan, device: str = "cpu", threads: int | None = None
+) -> dict[str, Any]:
+    """Fine-tune an adapter for the one catalog schema that the pairs are of; returns its metadata.
+
+    Raises: PairsUnfit when the pairs are of several schemas, of none of the catalog, or missing.
+    """
+    import torch
+
+    from training.finetune import finetune
+    from training.pretrain import has_bf16
+
+    schema_id = only_schema(found)
+    if threads:
+        torch.set_num_threads(threads)
+    return finetune(
+        base,
+        found,
+        output,
+        replace(plan, bf16=plan.bf16 and has_bf16(device)),
+        schema_id=schema_id,
+        schema_digest=Catalog.load().get(schema_id).digest,
+        data_hash=content_hash(found),
+        device=device,
+    )
+
+
+def only_schema(found: Iterable[Pair]) -> str:
+    """The schema id that all pairs share. Raises: PairsUnfit."""
+    ids = {pair.schema_id for pair in found}
+    if len(ids) != 1 or None in ids:
+        shown = ", ".join(sorted(schema_id or "schemas of their own" for schema_id in ids)) or "nothing"
+        raise PairsUnfit(f"an adapter is trained for one schema of the catalog; these pairs are of {shown}")
+    return str(ids.pop())
+
+
+def _evaluate(at: Places, plan: FullPlan) -> None:
+    from training import evaluate
+
+    evaluate.main(
+        base=str(at.model),
+        adapters=[at.adapter],
+        writer=at.adapter.name,
+        slices=evaluate.SLICES,
+        count=plan.eval_count,
+        notes=plan.notes,
+        output=at.scores.parent,
+        device=plan.device,
+        threads=plan.threads,
+    )
+
+
+# --- experiments -----------------------------------------------------------------------------------------------------
+
+
+def rank_table(
+    base: Path,
+    output: Path,
+    ranks: Sequence[int] = (8, 16, 32),
+    counts: Sequence[int] = (500, 2000, 8000),
+    plan: FullPlan | None = None,
+) -> list[dict[str, Any]]:
+    """What rank and how many pairs an adapter needs: trains ranks x pairs, measures each, writes ``rank-table.md`` and ``.json``. Resumable."""
+    plan = plan or FullPlan()
+    most = list(tracked(drawn("agent_status", "train", plan.seed, max(counts)), max(counts), "pairs"))
+    rows = [_rank_row(base, output, rank, most[:count], plan) for count in counts for rank in ranks]
+    (output / "rank-table.json").write_text(
+        json.dumps({"plan": {**asdict(plan), "notes": None}, "rows": rows}, indent=2) + "\n"
+    )
+    (output / "rank-table.md").write_text(_rank_markdown(rows))
+    return rows
+
+
+def _rank_row(base: Path, output: Path, rank: int, found: Sequence[Pair], plan: FullPlan) -> dict[str, Any]:
+    from training.finetune import FinetunePlan
+
+    adapter = output / f"rank{rank}-pairs{len(found)}"
+    row = adapter / "row.json"
+    if row.exists():
+        known: dict[str, Any] = json.loads(row.read_text())
+        return known
+    facts_file = adapter / "metadata.json"
+    if not facts_file.exists():
+        make_adapter(str(base), found, adapter, FinetunePlan(rank=rank, epochs=plan.epochs), plan.device, plan.threads)
+    facts = json.loads(facts_file.read_text())
+    size = (adapter / "adapter_model.safetensors").stat().st_size
+    told = {
+        "rank": rank,
+        "pairs": facts["pairs"],
+        "steps": facts["steps"],
+        "minutes": facts["minutes"],
+        "size_bytes": size,
+        **_scores(base, adapter, plan),
+    }
+    row.write_text(json.dumps(told, indent=2) + "\n")
+    return told
+
+
+def _scores(base: Path, adapter: Path, plan: FullPlan) -> dict[str, float]:
+    """Of an adapter on unseen values, with the backstop."""
+    from training import evaluate
+
+    (found,) = evaluate.main(
+        base=str(base),
+        adapters=[adapter],
+        writer=adapter.name,
+        slices=["unseen_values"],
+        count=plan.eval_count,
+        device=plan.device,
+        threads=plan.threads,
+    )
+    s = found.summary
+    return {"n": s.n, "valid": s.validity, "native_valid": s.native_validity, "exact": s.exact_rate, "f1": s.f1}
+
+
+def _rank_markdown(rows: Sequence[dict[str, Any]]) -> str:
+    head = "| rank | pairs | steps | minutes | MB | F1 | exact | native valid |\n|---|---|---|---|---|---|---|---|\n"
+    lines = [
+        f"| {r['rank']} | {r['pairs']:,} | {r['steps']:,} | {r['minutes']:.1f} | {r['size_bytes'] / 1e6:.2f} "
+        f"| {r['f1']:.3f} | {r['exact']:.3f} | {r['native_valid']:.3f} |\n"
+        for r in rows
+    ]
+    return head + "".join(lines)
