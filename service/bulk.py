@@ -180,7 +180,7 @@ def _failed(number: int, line_id: object, failure: Failure) -> dict[str, Any]:
 
 def told(result: GenerationResult) -> dict[str, Any]:
     """A result as a JSON object; a report that is no JSON stands as "report_text" beside a null report."""
-    fields = asdict(result) | {"finish_reason": result.finish_reason.name}
+    fields = asdict(result) | {"finish_reason": result.finish_reason.name, "grounding": result.grounding.name}
     text = fields.pop("report_json")
     first = {"code": "OK", "report": None}
     try:

@@ -21,7 +21,7 @@ from service.client import DEFAULT_TIMEOUT_S
 from service.config import Settings
 from service.jsonl import STDIO, FileUnusable, answer_file
 from service.opening import Backend, OpenFailed
-from service.request import LIMITS, DecodingOptions, GenerationRequest, Mode
+from service.request import LIMITS, DecodingOptions, GenerationRequest, Grounding, Mode
 from service.server import PortUnavailable
 from service.server import serve as serve_until_signal
 
@@ -85,6 +85,7 @@ def generate(
         str | None, typer.Option(help='Adapter id; "base" for none. Unset: the one for the schema.')
     ] = None,
     mode: Annotated[Mode, typer.Option(help="free has no mask: for measuring.")] = Mode.BACKSTOP,
+    grounding: Annotated[Grounding, typer.Option(help="strict: values only from the text.")] = Grounding.STRICT,
     max_new_tokens: Annotated[int | None, typer.Option(help=f"1 to {LIMITS.max_new_tokens}.")] = None,
     temperature: Annotated[float, typer.Option(help="0 (greedy) to 2.")] = 0.0,
     seed: Annotated[int, typer.Option(help="Seed of the sampling.")] = 0,
@@ -109,7 +110,7 @@ def generate(
     """
     if (question is None) == (source is None):
         raise typer.BadParameter("give exactly one of --question and --input")
-    options = DecodingOptions(mode, max_new_tokens, temperature, seed)
+    options = DecodingOptions(mode, max_new_tokens, temperature, seed, grounding)
     defaults = Defaults(schema, _read_schema(schema_file), adapter, options)
     backend = Backend(_settings(base=base, adapters=adapter_dir, device=device), server, timeout)
     with _failures_shown():

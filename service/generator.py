@@ -26,7 +26,7 @@ from service.engine.engine import Engine, EngineClosed, EngineFull
 from service.engine.sequence import Completion, Ending, Job, JobExpired
 from service.errors import DeadlineExceeded, PromptTooLong, QueueFull, ReportInvalid, ShuttingDown
 from service.grammar import Compiled, Grammars
-from service.request import BASE_ADAPTER_ID, DecodingOptions, GenerationRequest, Mode
+from service.request import BASE_ADAPTER_ID, DecodingOptions, GenerationRequest, Grounding, Mode
 from service.result import FinishReason, GenerationResult
 
 DEFAULT_MAX_NEW_TOKENS = 1024
@@ -58,6 +58,7 @@ class _Plan:
     prompt_ids: tuple[int, ...]
     max_new_tokens: int
     prompt_tokens_saved: int
+    grounding: Grounding
 
 
 class Generator:
@@ -156,9 +157,7 @@ class Generator:
         admitted = self._admitted(request)
         wants_base = request.adapter_id == BASE_ADAPTER_ID
         adapter = None if wants_base else self._store.resolve(request.adapter_id, admitted.digest)
-        grammar = None
-        if request.options.mode is Mode.BACKSTOP:
-            grammar = self._grammars.compiled(admitted, trusted=request.schema_id is not None)
+        grammar, grounding = self._grammar(request, admitted)
         try:
             with_schema = self._prompt_ids(request, admitted)
         except SignatureTooLong as error:
@@ -170,7 +169,18 @@ class Generator:
             raise PromptTooLong(len(prompt_ids), self._base.config.context_length - (asked or 1))
         saved = len(with_schema) - len(prompt_ids)
         max_new_tokens = asked or min(DEFAULT_MAX_NEW_TOKENS, room)
-        return _Plan(admitted, ReportValidator(admitted.schema), grammar, adapter, prompt_ids, max_new_tokens, saved)
+        return _Plan(admitted, ReportValidator(admitted.schema), grammar, adapter, prompt_ids, max_new_tokens, saved, grounding)
+
+    def _grammar(self, request: GenerationRequest, admitted: AdmittedSchema) -> tuple[Compiled | None, Grounding]:
+        """The mask, and the grounding it brings; none in FREE mode."""
+        if request.options.mode is Mode.FREE:
+            return None, Grounding.OFF
+        plain = self._grammars.compiled(admitted, trusted=request.schema_id is not None)
+        if request.options.grounding is Grounding.STRICT:
+            grounded = self._grammars.grounded(admitted, (request.question, *(item.text for item in request.context)))
+            if grounded is not None:
+                return grounded, Grounding.STRICT
+        return plain, Grounding.OFF
 
     def _admitted(self, request: GenerationRequest) -> AdmittedSchema:
         if request.schema_id is not None:
@@ -215,7 +225,7 @@ class Generator:
             queue_s=sum(c.queue_s for c in spent), prefill_s=sum(c.prefill_s for c in spent), decode_s=sum(c.decode_s for c in spent), total_s=total_s,
             schema_id=plan.admitted.schema_id or plan.admitted.digest, schema_digest=plan.admitted.digest,
             adapter_id=None if adapter is None else adapter.adapter_id, adapter_digest=None if adapter is None else adapter.adapter_digest,
-            base_digest=self._base.digest, prompt_tokens_saved=plan.prompt_tokens_saved,
+            base_digest=self._base.digest, prompt_tokens_saved=plan.prompt_tokens_saved, grounding=plan.grounding,
         )  # fmt: skip
 
 

@@ -7,6 +7,7 @@ grammars, keyed by digest and bounded. A matcher that errs raises; it never goes
 from __future__ import annotations
 
 import json
+import logging
 import multiprocessing
 import resource
 import secrets
@@ -23,6 +24,9 @@ from numpy.typing import NDArray
 from schemas.admission import AdmittedSchema, SchemaRefused
 from schemas.keywords import Finding
 from service.errors import MatcherFailed
+from service.grounded import Sources, grounded_grammar
+
+logger = logging.getLogger(__name__)
 
 COMPILE_TIMEOUT_S = 10.0
 COMPILE_MEMORY_BYTES = 2 << 30
@@ -94,6 +98,17 @@ class Grammars:
         if compiled is None:
             compiled = self._compile(admitted, trusted)
         return compiled
+
+    def grounded(self, admitted: AdmittedSchema, texts: tuple[str, ...]) -> Compiled | None:
+        """The grammar of a schema whose values come from the texts; None where the engine can't hold it.
+
+        Only for a schema that `compiled` accepted: what is added is bounded by the texts.
+        """
+        matcher = LLMatcher(self._tokenizer, LLMatcher.grammar_from_lark(grounded_grammar(admitted.mask_schema, Sources(texts))), log_level=0)
+        if matcher.is_error():
+            logger.warning("no grounded grammar", extra={"schema_digest": admitted.digest, "why": _first_line(matcher.get_error())})
+            return None
+        return Compiled(matcher, self._vocab_size)
 
     def _compile(self, admitted: AdmittedSchema, trusted: bool) -> Compiled:
         grammar = grammar_of(admitted.mask_schema)

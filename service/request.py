@@ -31,6 +31,15 @@ class Mode(Enum):
     """The mask plus the validation after decoding."""
 
 
+class Grounding(Enum):
+    """Where values may come from."""
+
+    STRICT = "strict"
+    """Text values are spans of the texts, dates and numbers are ones that can be read there."""
+    OFF = "off"
+    """The schema alone."""
+
+
 @dataclass(frozen=True, slots=True)
 class Limits:
     """The largest request that is served. Sizes are in characters (code points) where not said otherwise."""
@@ -65,6 +74,7 @@ class DecodingOptions:
     max_new_tokens: int | None = None
     temperature: float = 0.0
     seed: int = 0
+    grounding: Grounding = Grounding.STRICT
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from dataclasses import dataclass, fields
 from enum import Enum
 
 from schemas.violation import Violation
+from service.request import Grounding
 
 
 class FinishReason(Enum):
@@ -53,6 +54,7 @@ class GenerationResult:
     adapter_digest: str | None
     base_digest: str
     prompt_tokens_saved: int = 0
+    grounding: Grounding = Grounding.OFF
 
     def __post_init__(self) -> None:
         assert not (self.valid and self.finish_reason is FinishReason.LENGTH), "a cut-off report is never valid"

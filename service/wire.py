@@ -19,12 +19,14 @@ from schemas.violation import Violation
 from service.errors import FieldViolation, RequestInvalid
 from service.pb.escribano.v1 import report_pb2 as pb
 from service.ports import AdapterFacts, AdapterInfo, SchemaInfo, adapter_info
-from service.request import ContextItem, DecodingOptions, GenerationRequest, Mode
+from service.request import ContextItem, DecodingOptions, GenerationRequest, Grounding, Mode
 from service.result import FinishReason, GenerationResult
 
 M = TypeVar("M", bound=Message)
 
 _MODES = {Mode.FREE: pb.DECODING_MODE_FREE, Mode.BACKSTOP: pb.DECODING_MODE_BACKSTOP}
+_GROUNDINGS = {Grounding.STRICT: pb.GROUNDING_STRICT, Grounding.OFF: pb.GROUNDING_OFF}
+_GROUNDINGS_OF = {pb.GROUNDING_UNSPECIFIED: Grounding.STRICT} | {number: kind for kind, number in _GROUNDINGS.items()}
 _MODES_OF = {pb.DECODING_MODE_UNSPECIFIED: Mode.BACKSTOP} | {number: mode for mode, number in _MODES.items()}
 _FINISH = {FinishReason.STOP: pb.FINISH_REASON_STOP, FinishReason.LENGTH: pb.FINISH_REASON_LENGTH}
 _FINISH_OF = {number: reason for reason, number in _FINISH.items()}
@@ -102,11 +104,14 @@ def to_request(message: pb.GenerateReportRequest) -> GenerationRequest:
 def _to_options(message: pb.DecodingOptions) -> DecodingOptions:
     if message.mode not in _MODES_OF:
         raise RequestInvalid((FieldViolation("options.mode", f"is {message.mode}; there is no such mode"),))
+    if message.grounding not in _GROUNDINGS_OF:
+        raise RequestInvalid((FieldViolation("options.grounding", f"is {message.grounding}; there is no such one"),))
     return DecodingOptions(
         mode=_MODES_OF[message.mode],
         max_new_tokens=message.max_new_tokens if message.HasField("max_new_tokens") else None,
         temperature=message.temperature,  # unset reads as 0, which is what unset means
         seed=message.seed,
+        grounding=_GROUNDINGS_OF[message.grounding],
     )
 
 
@@ -124,6 +129,7 @@ def from_request(request: GenerationRequest) -> pb.GenerateReportRequest:
             max_new_tokens=options.max_new_tokens,
             temperature=options.temperature,
             seed=options.seed,
+            grounding=_GROUNDINGS[options.grounding],
         ),
     )
 
@@ -133,6 +139,7 @@ def from_result(result: GenerationResult) -> pb.GenerateReportResponse:
     return pb.GenerateReportResponse(
         **{name: getattr(result, name) for name in _SAME_NAME},
         finish_reason=_FINISH[result.finish_reason],
+        grounding=_GROUNDINGS[result.grounding],
         violations=map(from_violation, result.violations),
         adapter_id=result.adapter_id,
         adapter_digest=result.adapter_digest,
@@ -144,6 +151,7 @@ def to_result(message: pb.GenerateReportResponse) -> GenerationResult:
     return GenerationResult(
         **{name: getattr(message, name) for name in _SAME_NAME},
         finish_reason=_FINISH_OF[message.finish_reason],
+        grounding=_GROUNDINGS_OF[message.grounding],
         violations=to_violations(message.violations),
         adapter_id=message.adapter_id if message.HasField("adapter_id") else None,
         adapter_digest=message.adapter_digest if message.HasField("adapter_digest") else None,

@@ -1,22 +1,32 @@
 """The command line of the factory: ``escribano-train tokenizer | synthesize | curate | pretrain | finetune | evaluate | bench | rank-table | all``.
 
-Owns options, help, exit codes (0: done; 1: it could not be; 2: wrong usage) and how failures are told. Heavy imports wait until a command runs; the work
-is done by ``training.runs`` and the modules it calls.
+Owns the commands that make things; those that measure are in ``training.cli_measure``. Heavy imports wait until a command runs; the work is done by
+``training.runs`` and the modules it calls.
 """
 
 from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
-from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
-from rich.markup import escape
+
+from training import cli_measure
+from training.options import (
+    Count,
+    Device,
+    FamilyName,
+    Notes,
+    Output,
+    Seed,
+    SizeName,
+    Split,
+    Threads,
+    failures_shown,
+    say,
+)
 
 if TYPE_CHECKING:
     from training.curate import Curated
@@ -29,49 +39,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
-
-
-class Split(StrEnum):
-    """Which value pools and which phrasebook; training data is ``train`` only."""
-
-    TRAIN = "train"
-    UNSEEN_VALUES = "unseen-values"
-    UNSEEN_WORDINGS = "unseen-wordings"
-
-
-class SliceName(StrEnum):
-    """Notes to measure on; slices are never mixed."""
-
-    UNSEEN_VALUES = "unseen_values"
-    UNSEEN_WORDINGS = "unseen_wordings"
-    UNSEEN_SCHEMAS = "unseen_schemas"
-
-
-FamilyName = Literal["agent_status", "generated", "copying"]
-SizeName = Literal["3m", "5m", "14m"]
-DeviceName = Literal["cpu", "cuda"]
-
-Output = Annotated[Path, typer.Option("--output", "-o", help="Directory to write.", file_okay=False)]
-Count = Annotated[int, typer.Option(min=1, help="How many.")]
-Seed = Annotated[int, typer.Option(help="The same seed gives the same result.")]
-Device = Annotated[DeviceName, typer.Option(help="Where the model runs.")]
-Threads = Annotated[int | None, typer.Option(min=1, help="Threads for the model; unset: torch decides.")]
-Notes = Annotated[
-    Path | None,
-    typer.Option(
-        help="Hand-written notes, JSON lines with text and gold. Never trained on.", exists=True, dir_okay=False
-    ),
-]
-Base = Annotated[
-    str | None,
-    typer.Option(help="Base model: a local path or hub id of a Mistral-family model; unset: the shipped one."),
-]
-Adapters = Annotated[
-    list[Path] | None,
-    typer.Option(
-        "--adapter", help="Directory of an adapter; may be given several times.", exists=True, file_okay=False
-    ),
-]
 
 
 @app.command()
@@ -89,9 +56,9 @@ def tokenizer(
     """
     from training import runs
 
-    with _failures_shown():
+    with failures_shown():
         runs.make_tokenizer(output, count, seed, vocab_size)
-    _say(f"wrote {output}")
+    say(f"wrote {output}")
 
 
 @app.command()
@@ -125,9 +92,9 @@ def synthesize(
     from training import pairs_file, runs
     from training.progress import tracked
 
-    with _failures_shown():
+    with failures_shown():
         written = pairs_file.write_pairs(output, tracked(runs.drawn(family, split.value, seed, count), count, "pairs"))
-    _say(f"wrote {written:,} pairs to {output}")
+    say(f"wrote {written:,} pairs to {output}")
 
 
 @app.command()
@@ -155,7 +122,7 @@ def curate(
     from training import datacard, pairs_file
     from training.progress import tracked
 
-    with _failures_shown():
+    with failures_shown():
         texts = pairs_file.read_texts(notes) if notes else []
         total = pairs_file.count_lines(source)
         found = gate.curate(tracked(pairs_file.read_pairs(source), total, "pairs"), texts)
@@ -204,9 +171,9 @@ def pretrain(
         seed=seed,
         warmup_tokens=min(3e6, 40 * batch_tokens),
     )
-    with _failures_shown():
-        where = runs.make_base(tokenizer, output, plan, device, threads, _say)
-    _say(f"wrote {where}")
+    with failures_shown():
+        where = runs.make_base(tokenizer, output, plan, device, threads, say)
+    say(f"wrote {where}")
 
 
 @app.command()
@@ -240,131 +207,16 @@ def finetune(
     from training.finetune import FinetunePlan
 
     plan = FinetunePlan(rank=rank, epochs=epochs, learning_rate=learning_rate, batch_size=batch_size, seed=seed)
-    with _failures_shown():
+    with failures_shown():
         facts = runs.make_adapter(base, list(pairs_file.read_pairs(pairs)), output, plan, device, threads)
-    _say(
+    say(
         f"wrote {output}: {facts['pairs']:,} pairs, {facts['steps']:,} steps, {facts['minutes']} minutes, {facts['num_parameters']:,} parameters"
     )
 
 
-@app.command()
-def evaluate(
-    base: Base = None,
-    adapter: Adapters = None,
-    writer: Annotated[str, typer.Option(help='Adapter id, or "base".')] = "agent_status",
-    mode: Annotated[Literal["backstop", "free"], typer.Option(help="free: without the mask.")] = "backstop",
-    slices: Annotated[
-        list[SliceName] | None,
-        typer.Option(
-            "--slice", help="Notes to measure on; may be given several times. Unset: unseen values and unseen wordings."
-        ),
-    ] = None,
-    notes: Notes = None,
-    count: Count = 200,
-    seed: Seed = 20_001,
-    concurrency: Annotated[int, typer.Option(min=1, max=1024, help="Reports worked on at once.")] = 16,
-    show: Annotated[int, typer.Option(min=0, help="Print the worst reports beside note and gold.")] = 0,
-    output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="Directory for rows and summary.", file_okay=False)
-    ] = None,
-    device: Device = "cpu",
-    threads: Threads = None,
-) -> None:
-    """Measure validity, exactness, F1, invention and omission on notes that training never saw.
-
-    [bold]Examples[/]
-
-      escribano-train evaluate --count 200
-      escribano-train evaluate --base runs/base/model --adapter runs/adapters/agent_status --notes notes/dev.jsonl --show 5
-      escribano-train evaluate --writer base --slice unseen_schemas --mode free
-    """
-    from training.evaluate import SETUP_ERRORS, main
-
-    chosen = slices or [SliceName.UNSEEN_VALUES, SliceName.UNSEEN_WORDINGS]
-    with _failures_shown(*SETUP_ERRORS):
-        main(
-            base=base,
-            adapters=adapter or (),
-            writer=writer,
-            mode=mode,
-            slices=[one.value for one in chosen],
-            count=count,
-            seed=seed,
-            notes=notes,
-            concurrency=concurrency,
-            show=show,
-            output=output,
-            device=device,
-            threads=threads,
-        )
-
-
-@app.command()
-def bench(
-    base: Base = None,
-    adapter: Adapters = None,
-    output: Output = Path("bench"),
-    count: Annotated[int, typer.Option(min=1, help="Notes of each slice for the adapter.")] = 1000,
-    base_count: Annotated[
-        int, typer.Option(min=1, help="Notes of each slice for the base, whose prompts are longer.")
-    ] = 200,
-    notes: Notes = None,
-    device: Device = "cpu",
-    threads: Threads = None,
-) -> None:
-    """Measure base and adapter, free and with the backstop, on every slice: the table of the README.
-
-    Writes reliability.md and reliability.json. What was measured before is kept, so a killed run goes on where it stopped.
-
-    [bold]Examples[/]
-
-      escribano-train bench
-      escribano-train bench --count 1000 --base-count 200 --notes notes/dev.jsonl --output bench/
-    """
-    from training.bench import main
-    from training.evaluate import SETUP_ERRORS
-
-    with _failures_shown(*SETUP_ERRORS):
-        main(
-            base=base,
-            adapters=adapter or (),
-            output=output,
-            count=count,
-            base_count=base_count,
-            notes=notes,
-            device=device,
-            threads=threads,
-        )
-
-
-@app.command("rank-table")
-def rank_table(
-    base: Annotated[Path, typer.Option(help="Directory of a base.", exists=True, file_okay=False)],
-    output: Output,
-    ranks: Annotated[
-        list[int] | None, typer.Option("--rank", min=1, help="May be given several times; unset: 8, 16, 32.")
-    ] = None,
-    counts: Annotated[
-        list[int] | None, typer.Option("--pairs", min=1, help="May be given several times; unset: 500, 2000, 8000.")
-    ] = None,
-    epochs: Annotated[float, typer.Option(min=0.001, help="Passes over the pairs.")] = 1.0,
-    eval_count: Annotated[int, typer.Option(min=1, help="Notes each adapter is measured on.")] = 300,
-    device: Device = "cpu",
-    threads: Threads = None,
-) -> None:
-    """Find out what rank and how many pairs an adapter needs: trains and measures each combination.
-
-    [bold]Example[/]
-
-      escribano-train rank-table --base runs/base/model --output runs/ranks --rank 8 --rank 32 --pairs 4000
-    """
-    from training import runs
-    from training.evaluate import SETUP_ERRORS
-
-    plan = runs.FullPlan(epochs=epochs, eval_count=eval_count, device=device, threads=threads)
-    with _failures_shown(*SETUP_ERRORS):
-        runs.rank_table(base, output, tuple(ranks or (8, 16, 32)), tuple(counts or (500, 2000, 8000)), plan)
-    print((output / "rank-table.md").read_text(), end="")
+app.command()(cli_measure.evaluate)
+app.command()(cli_measure.bench)
+app.command("rank-table")(cli_measure.rank_table)
 
 
 @app.command("all")
@@ -397,52 +249,34 @@ def everything(
     """
     from training import runs
 
-    plan = runs.FullPlan(size, minutes, tokenizer_pairs, pairs, rank, epochs, eval_count, seed, device, threads, notes)
-    with _failures_shown():
-        at = runs.full(output, plan, _say)
-    _say(f"base: {at.model}\nadapter: {at.adapter}\nscores: {at.scores}")
-
-
-# --- telling ---------------------------------------------------------------------------------------------------------
-
-
-def _say(words: str) -> None:
-    """For a person, hence on stderr."""
-    Console(stderr=True, highlight=False, soft_wrap=True).print(escape(words))
+    plan = runs.FullPlan(
+        size=size,
+        minutes=minutes,
+        tokenizer_pairs=tokenizer_pairs,
+        pairs=pairs,
+        rank=rank,
+        epochs=epochs,
+        eval_count=eval_count,
+        seed=seed,
+        device=device,
+        threads=threads,
+        notes=notes,
+    )
+    with failures_shown():
+        at = runs.full(output, plan, say)
+    say(f"base: {at.model}\nadapter: {at.adapter}\nscores: {at.scores}")
 
 
 def _show_verdict(found: Curated, output: Path) -> None:
-    _say(f"kept {len(found.kept):,}, refused {len(found.refused):,}: {output} {found.content_hash}")
+    say(f"kept {len(found.kept):,}, refused {len(found.refused):,}: {output} {found.content_hash}")
     shown: Counter[str] = Counter()
     for refusal in found.refused:
         shown[refusal.gate] += 1
         if shown[refusal.gate] <= 3:
-            _say(f"  {refusal.gate}: {refusal.pair_id}: {refusal.why}")
+            say(f"  {refusal.gate}: {refusal.pair_id}: {refusal.why}")
     for gate, count in found.refused_by_gate.items():
         if count > 3:
-            _say(f"  {gate}: {count - 3:,} more")
-
-
-@contextmanager
-def _failures_shown(*also: type[Exception]) -> Iterator[None]:
-    """Tell what a caller did wrong in one line and exit 1; our own bugs keep their traceback."""
-    try:
-        yield
-    except (*_expected(), *also) as error:
-        _say(f"error: {error}")
-        raise typer.Exit(1) from None
-    except KeyboardInterrupt:
-        _say("stopped; start it again with the same options to go on")
-        raise typer.Exit(130) from None
-
-
-def _expected() -> tuple[type[Exception], ...]:
-    from schemas.catalog import SchemaUnknown
-    from training.pairs_file import FileInvalid
-    from training.phrasebook import PhrasebookError
-    from training.runs import PairsUnfit
-
-    return (OSError, FileInvalid, PairsUnfit, PhrasebookError, SchemaUnknown)
+            say(f"  {gate}: {count - 3:,} more")
 
 
 if __name__ == "__main__":

@@ -131,7 +131,7 @@ def _megabytes(size_bytes: int) -> str:
 def _language_rows(evaluations: Sequence[Evaluation]) -> tuple[list[str], list[list[str]]]:
     head = ["slice", "writer", "mode", "language", "n", "valid", "exact", "F1"]
     return head, [
-        [e.slice.name, e.writer, e.mode, lang or "–", str(s.n), f"{s.validity:.1%}", f"{s.exact_rate:.1%}", f"{s.f1:.3f}"]
+        [e.slice.name, e.writer, e.mode, lang or "–", str(s.n), f"{s.validity:.2%}", f"{s.exact_rate:.1%}", f"{s.f1:.3f}"]
         for e in evaluations
         for lang, s in e.by_language.items()
     ]  # fmt: skip

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -160,6 +161,8 @@ def _pretrain(at: Places, plan: FullPlan, say: Say) -> None:
     base = PretrainPlan(size=plan.size, minutes=plan.minutes, tokens=1e12, seed=plan.seed)
     if plan.device == "cpu":
         base = replace(base, batch_tokens=8192, warmup_tokens=3e5, num_workers=1)
+    else:
+        base = replace(base, num_workers=max(1, (os.cpu_count() or 2) - 1))
     make_base(at.tokenizer, at.base, base, plan.device, plan.threads, say)
 
 

@@ -12,7 +12,8 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from training import runs
-from training.cli import SliceName, app
+from training.cli import app
+from training.options import SliceName
 from training.pairs_file import read_pairs
 from training.synthesize import pair
 
@@ -47,7 +48,12 @@ def test_help_imports_nothing_heavy() -> None:
         "for command in ('--help', 'all', 'pretrain', 'evaluate'):\n    CliRunner().invoke(app, [command, '--help'])\n"
         "print(*{'torch', 'transformers', 'mimesis', 'peft', 'trl', 'scipy'} & set(sys.modules))"
     )
-    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env={"PYTHONPATH": "."}).stdout.strip() == ""
+    assert (
+        subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, text=True, check=True, env={"PYTHONPATH": "."}
+        ).stdout.strip()
+        == ""
+    )
 
 
 # --- synthesize and curate -------------------------------------------------------------------------------------------
@@ -59,7 +65,14 @@ def test_synthesize_writes_the_pairs_of_its_seed(tmp_path: Path) -> None:
     assert found[3] == pair("agent_status", "train", "5:3")[0]
 
 
-@pytest.mark.parametrize(("split", "of"), [("train", ("train", "train")), ("unseen-values", ("heldout", "train")), ("unseen-wordings", ("heldout", "heldout"))])
+@pytest.mark.parametrize(
+    ("split", "of"),
+    [
+        ("train", ("train", "train")),
+        ("unseen-values", ("heldout", "train")),
+        ("unseen-wordings", ("heldout", "heldout")),
+    ],
+)
 def test_a_split_names_value_pools_and_phrasebook(tmp_path: Path, split: str, of: tuple[str, str]) -> None:
     values, wording = of
     assert next(read_pairs(raw(tmp_path, "--split", split))) == pair("agent_status", values, "1:0", wording)[0]
@@ -124,7 +137,15 @@ def test_pretraining_needs_a_budget(tmp_path: Path) -> None:
 
 
 def test_an_adapter_is_trained_for_one_schema(tmp_path: Path) -> None:
-    told = run("finetune", "--base", tmp_path, "--pairs", raw(tmp_path, "--family", "generated"), "--output", tmp_path / "adapter")
+    told = run(
+        "finetune",
+        "--base",
+        tmp_path,
+        "--pairs",
+        raw(tmp_path, "--family", "generated"),
+        "--output",
+        tmp_path / "adapter",
+    )
     assert told.exit_code == 1
     assert "one schema of the catalog" in told.stderr
 
@@ -160,7 +181,9 @@ def test_measuring_is_told_what_was_asked_for(command: str, tmp_path: Path, monk
     monkeypatch.setattr(module, "main", main)
     told = run(command, "--base", "b", "--adapter", tmp_path, "--count", 3, "--output", tmp_path, "--threads", 1)
     assert told.exit_code == 0, told.output
-    assert asked["base"] == "b" and list(asked["adapters"]) == [tmp_path] and asked["count"] == 3 and asked["threads"] == 1
+    assert (
+        asked["base"] == "b" and list(asked["adapters"]) == [tmp_path] and asked["count"] == 3 and asked["threads"] == 1
+    )
 
 
 def test_what_cannot_be_measured_is_told_in_a_line(tmp_path: Path) -> None:
@@ -226,7 +249,11 @@ def test_the_rank_table_trains_and_measures_each_once(tmp_path: Path, monkeypatc
         (output / "metadata.json").write_text(json.dumps({"pairs": len(found), "steps": 2, "minutes": 0.5}))
 
     monkeypatch.setattr(runs, "make_adapter", make_adapter)
-    monkeypatch.setattr(runs, "_scores", lambda base, adapter, plan: {"n": 3, "valid": 1.0, "native_valid": 1.0, "exact": 0.5, "f1": 0.9})
+    monkeypatch.setattr(
+        runs,
+        "_scores",
+        lambda base, adapter, plan: {"n": 3, "valid": 1.0, "native_valid": 1.0, "exact": 0.5, "f1": 0.9},
+    )
     for _ in range(2):
         rows = runs.rank_table(tmp_path, tmp_path / "ranks", (4, 8), (3, 5))
     assert trained == [(4, 3), (8, 3), (4, 5), (8, 5)]

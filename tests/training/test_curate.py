@@ -32,7 +32,9 @@ def report(**changed: Any) -> dict[str, Any]:
         "progress_percent": None,
         "oversight": "unspecified",
         "usage": {"tasks_completed": None, "tasks_failed": None, "cost": None, "p95_latency_ms": None},
-        "incidents": [{"title": "queue jam", "severity": "low", "occurred_on": None, "resolved": True, "root_cause": None}],
+        "incidents": [
+            {"title": "queue jam", "severity": "low", "occurred_on": None, "resolved": True, "root_cause": None}
+        ],
         "policy_checks": [],
         "risks": [],
         "next_actions": [{"action": "clean the index", "assignee": "Bea Soto", "due": None}],
@@ -137,7 +139,10 @@ def test_text_may_stand_in_the_context() -> None:
 
 @pytest.mark.parametrize(
     ("node", "value"),
-    [({"type": "string", "format": "email"}, "b.soto@example.org"), ({"type": "string", "pattern": "^[a-z0-9-]+$"}, "bot-17")],
+    [
+        ({"type": "string", "format": "email"}, "b.soto@example.org"),
+        ({"type": "string", "pattern": "^[a-z0-9-]+$"}, "bot-17"),
+    ],
 )
 def test_a_name_of_a_generated_schema_must_stand_in_the_note(node: dict[str, Any], value: str) -> None:
     schema = {"type": "object", "properties": {"x": node}, "required": ["x"], "additionalProperties": False}
@@ -223,8 +228,16 @@ def test_a_failed_write_leaves_the_old_file(tmp_path: Path) -> None:
         (b"{}", "id", "missing"),
         (b'{"id":"1","lang":"en","register":"x","question":3,"report":"{}","schema_id":"a"}', "question", "not a text"),
         (b'{"id":"1","lang":"en","register":"x","question":"q","report":"{}"}', "schema", "either"),
-        (b'{"id":"1","lang":"en","register":"x","question":"q","report":"{}","schema_id":"a","context":"c"}', "context", "list"),
-        (b'{"id":"1","lang":"en","register":"x","question":"q","report":"{}","schema_id":"a","answer":1}', "answer", "unknown"),
+        (
+            b'{"id":"1","lang":"en","register":"x","question":"q","report":"{}","schema_id":"a","context":"c"}',
+            "context",
+            "list",
+        ),
+        (
+            b'{"id":"1","lang":"en","register":"x","question":"q","report":"{}","schema_id":"a","answer":1}',
+            "answer",
+            "unknown",
+        ),
     ],
 )
 def test_a_bad_line_is_told_by_file_line_and_field(tmp_path: Path, line: bytes, field: str, why: str) -> None:
@@ -238,7 +251,9 @@ def test_a_bad_line_is_told_by_file_line_and_field(tmp_path: Path, line: bytes, 
 
 def test_the_texts_of_notes_are_read(tmp_path: Path) -> None:
     path = tmp_path / "notes.jsonl"
-    path.write_text('{"id":"a","lang":"en","style":"chat","text":"One.","gold":{}}\n\n{"id":"b","text":"Dos.","gold":{}}\n')
+    path.write_text(
+        '{"id":"a","lang":"en","style":"chat","text":"One.","gold":{}}\n\n{"id":"b","text":"Dos.","gold":{}}\n'
+    )
     assert read_texts(path) == ["One.", "Dos."]
     path.write_text('{"id":"a","gold":{}}\n')
     with pytest.raises(FileInvalid, match="line 1, field 'text'"):
@@ -246,7 +261,14 @@ def test_the_texts_of_notes_are_read(tmp_path: Path) -> None:
 
 
 def test_the_card_counts_what_was_kept(tmp_path: Path) -> None:
-    found = curate([made(), made(id="2"), made(report(status="blocked", incidents=[]), id="seed:3", lang="es"), made(report(status="fine"))])
+    found = curate(
+        [
+            made(),
+            made(id="2"),
+            made(report(status="blocked", incidents=[]), id="seed:3", lang="es"),
+            made(report(status="fine")),
+        ]
+    )
     facts = datacard.card(found)
     assert facts["pairs"] == 2 and facts["content_hash"] == found.content_hash
     assert facts["languages"] == {"en": 1, "es": 1}

@@ -228,7 +228,7 @@ def test_tables_have_a_cell_for_every_column(values: Slice) -> None:
     console = Console(file=out, width=160)
     console.print(*showing.tables([found]))
     console.print(showing.field_table(found.summary.by_field))
-    assert "100.0%" in out.getvalue() and "/owner/name" in out.getvalue()
+    assert "100.00%" in out.getvalue() and "/owner/name" in out.getvalue()
 
 
 def test_the_real_decoding_path_is_measured(

@@ -27,7 +27,9 @@ def read(written: str, lang: str) -> Decimal:
 def test_a_count_can_be_read_back(lang: str, spoken: bool) -> None:
     for seed in SEEDS:
         rng = random.Random(seed)
-        value = rng.choice((rng.randrange(20), rng.randrange(10_000), rng.randrange(250_000), rng.randrange(1, 250) * 100))
+        value = rng.choice(
+            (rng.randrange(20), rng.randrange(10_000), rng.randrange(250_000), rng.randrange(1, 250) * 100)
+        )
         written = forms.number(rng, value, lang, spoken)
         if not written[0].isdigit():
             assert written == forms.words(value, lang)
@@ -115,7 +117,11 @@ def test_a_date_loses_its_year_only_where_another_date_gives_it(lang: str) -> No
 
 @pytest.mark.parametrize("lang", LANGS)
 def test_a_whole_month_quarter_or_half_names_its_year(lang: str) -> None:
-    ends = ((dt.date(2026, 2, 1), dt.date(2026, 2, 28)), (dt.date(2026, 4, 1), dt.date(2026, 6, 30)), (dt.date(2026, 7, 1), dt.date(2026, 12, 31)))
+    ends = (
+        (dt.date(2026, 2, 1), dt.date(2026, 2, 28)),
+        (dt.date(2026, 4, 1), dt.date(2026, 6, 30)),
+        (dt.date(2026, 7, 1), dt.date(2026, 12, 31)),
+    )
     for seed in SEEDS:
         start, end = ends[seed % 3]
         assert "26" in forms.period(random.Random(seed), start, end, lang), seed

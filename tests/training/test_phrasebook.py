@@ -10,7 +10,18 @@ from typing import Any
 import pytest
 
 from training import values
-from training.phrasebook import LANGS, SPLITS, Nouns, PhrasebookError, bare, concepts, is_label, phrasebook, read_yaml, texts
+from training.phrasebook import (
+    LANGS,
+    SPLITS,
+    Nouns,
+    PhrasebookError,
+    bare,
+    concepts,
+    is_label,
+    phrasebook,
+    read_yaml,
+    texts,
+)
 from training.text import template
 
 BOOKS = [(lang, split) for lang in LANGS for split in SPLITS]
@@ -92,7 +103,11 @@ def test_the_books_share_no_noun(lang: str) -> None:
 
 @pytest.mark.parametrize("lang", LANGS)
 def test_the_splits_share_no_surname_city_or_company(lang: str) -> None:
-    for pool in (lambda split: values.name_pool(lang, split)[1], lambda split: values.place_pool(lang, split), lambda split: values.company_pool(lang, split)):
+    for pool in (
+        lambda split: values.name_pool(lang, split)[1],
+        lambda split: values.place_pool(lang, split),
+        lambda split: values.company_pool(lang, split),
+    ):
         assert not set(pool("train")) & set(pool("heldout"))
         assert len(pool("heldout")) > 50
 

@@ -27,7 +27,11 @@ from training.text import Text, plain, spans
 NOTES = 40
 IDENTITY = ("agent", "owner", "email")
 SINGLES = ("progress", "completed", "failed", "cost", "latency")
-ITEMS = {"incidents": ("title", "date", "cause"), "risks": ("risk", "mitigation"), "actions": ("action", "assignee", "due")}
+ITEMS = {
+    "incidents": ("title", "date", "cause"),
+    "risks": ("risk", "mitigation"),
+    "actions": ("action", "assignee", "due"),
+}
 
 
 def told_paths(facts: dict[str, Any]) -> set[str]:
@@ -35,7 +39,9 @@ def told_paths(facts: dict[str, Any]) -> set[str]:
     paths = {name for name in (*IDENTITY, *SINGLES, "escalated") if facts[name] is not None}
     paths -= {name for name in ("completed", "failed") if facts[name] == 0}  # "nothing failed" states no figure
     for group, names in ITEMS.items():
-        paths |= {f"{group}.{i}.{name}" for i, item in enumerate(facts[group]) for name in names if item[name] is not None}
+        paths |= {
+            f"{group}.{i}.{name}" for i, item in enumerate(facts[group]) for name in names if item[name] is not None
+        }
     paths |= {f"policies.{i}.policy" for i in range(len(facts["policies"]))}
     return paths | {f"approval.{name}" for name in ("approver", "date") if facts["approval"][name] is not None}
 
@@ -89,7 +95,9 @@ def test_no_wording_is_ever_missing(lang: str, split: str, monkeypatch: pytest.M
 @pytest.mark.parametrize("lang", LANGS)
 @pytest.mark.parametrize("split", SPLITS)
 @pytest.mark.parametrize(("kind", "fact"), [("status", "status"), ("oversight", "oversight")])
-def test_the_chosen_member_is_told(lang: str, split: str, kind: str, fact: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_chosen_member_is_told(
+    lang: str, split: str, kind: str, fact: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(registers, "noisy", lambda rng, lang, text, register: text)
     book = phrasebook(lang, split)
     for register in REGISTERS:
@@ -184,7 +192,11 @@ def test_unseen_values_are_told_in_the_words_of_training() -> None:
 
 @pytest.mark.parametrize("lang", LANGS)
 def test_no_surname_of_training_owns_a_held_out_agent(lang: str) -> None:
-    trained = set(values.name_pool(lang, "train")[1]) - set(values.name_pool(lang, "train")[0]) - set(values.name_pool(lang, "heldout")[0])
+    trained = (
+        set(values.name_pool(lang, "train")[1])
+        - set(values.name_pool(lang, "train")[0])
+        - set(values.name_pool(lang, "heldout")[0])
+    )
     for p in drawn("agent_status", "heldout", "heldout", lang):
         given, *rest = parse_json(p.report)["owner"]["name"].split()
         assert not {" ".join(rest), rest[-1]} & trained, (given, rest)
@@ -219,7 +231,10 @@ def test_a_pair_has_one_schema(schema_id: str | None, schema: dict[str, Any] | N
 
 
 def test_the_text_of_a_pair_is_question_and_context() -> None:
-    assert Pair("1", "agent_status", "en", "chat", "q", "{}", (ContextItem("a", "one"), ContextItem("b", "two"))).text == "q\none\ntwo"
+    assert (
+        Pair("1", "agent_status", "en", "chat", "q", "{}", (ContextItem("a", "one"), ContextItem("b", "two"))).text
+        == "q\none\ntwo"
+    )
 
 
 def test_registers_are_all_in_use() -> None:

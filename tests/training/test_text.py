@@ -6,7 +6,20 @@ import random
 
 import pytest
 
-from training.text import capitalized, contracted, ended, join, literal, mapped, plain, spans, stated, template, with_typos, without_accents
+from training.text import (
+    capitalized,
+    contracted,
+    ended,
+    join,
+    literal,
+    mapped,
+    plain,
+    spans,
+    stated,
+    template,
+    with_typos,
+    without_accents,
+)
 
 
 def test_a_wording_is_filled_slot_by_slot() -> None:
@@ -39,7 +52,9 @@ def test_other_sentences_start_with_a_capital() -> None:
     assert plain(capitalized([*literal(""), *stated("queue jam", "incidents.0.title")])) == "Queue jam"
 
 
-@pytest.mark.parametrize(("words", "closed"), [("done", "done."), ("done!", "done!"), ("really?", "really?"), ("wait… ", "wait… ")])
+@pytest.mark.parametrize(
+    ("words", "closed"), [("done", "done."), ("done!", "done!"), ("really?", "really?"), ("wait… ", "wait… ")]
+)
 def test_a_sentence_is_closed_once(words: str, closed: str) -> None:
     assert plain(ended(literal(words), ".")) == closed
 

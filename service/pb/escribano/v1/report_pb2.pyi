@@ -29,6 +29,12 @@ class DecodingMode(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     DECODING_MODE_FREE: _ClassVar[DecodingMode]
     DECODING_MODE_BACKSTOP: _ClassVar[DecodingMode]
 
+class Grounding(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    GROUNDING_UNSPECIFIED: _ClassVar[Grounding]
+    GROUNDING_STRICT: _ClassVar[Grounding]
+    GROUNDING_OFF: _ClassVar[Grounding]
+
 class FinishReason(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
     FINISH_REASON_UNSPECIFIED: _ClassVar[FinishReason]
@@ -50,6 +56,9 @@ ERROR_REASON_INTERNAL: ErrorReason
 DECODING_MODE_UNSPECIFIED: DecodingMode
 DECODING_MODE_FREE: DecodingMode
 DECODING_MODE_BACKSTOP: DecodingMode
+GROUNDING_UNSPECIFIED: Grounding
+GROUNDING_STRICT: Grounding
+GROUNDING_OFF: Grounding
 FINISH_REASON_UNSPECIFIED: FinishReason
 FINISH_REASON_STOP: FinishReason
 FINISH_REASON_LENGTH: FinishReason
@@ -63,16 +72,18 @@ class ContextItem(_message.Message):
     def __init__(self, id: _Optional[str] = ..., text: _Optional[str] = ...) -> None: ...
 
 class DecodingOptions(_message.Message):
-    __slots__ = ("mode", "max_new_tokens", "temperature", "seed")
+    __slots__ = ("mode", "max_new_tokens", "temperature", "seed", "grounding")
     MODE_FIELD_NUMBER: _ClassVar[int]
     MAX_NEW_TOKENS_FIELD_NUMBER: _ClassVar[int]
     TEMPERATURE_FIELD_NUMBER: _ClassVar[int]
     SEED_FIELD_NUMBER: _ClassVar[int]
+    GROUNDING_FIELD_NUMBER: _ClassVar[int]
     mode: DecodingMode
     max_new_tokens: int
     temperature: float
     seed: int
-    def __init__(self, mode: _Optional[_Union[DecodingMode, str]] = ..., max_new_tokens: _Optional[int] = ..., temperature: _Optional[float] = ..., seed: _Optional[int] = ...) -> None: ...
+    grounding: Grounding
+    def __init__(self, mode: _Optional[_Union[DecodingMode, str]] = ..., max_new_tokens: _Optional[int] = ..., temperature: _Optional[float] = ..., seed: _Optional[int] = ..., grounding: _Optional[_Union[Grounding, str]] = ...) -> None: ...
 
 class GenerateReportRequest(_message.Message):
     __slots__ = ("question", "context", "schema_id", "schema_json", "adapter_id", "options")
@@ -109,7 +120,7 @@ class InvalidReport(_message.Message):
     def __init__(self, violations: _Optional[_Iterable[_Union[Violation, _Mapping]]] = ...) -> None: ...
 
 class GenerateReportResponse(_message.Message):
-    __slots__ = ("report_json", "valid", "native_valid", "num_interventions", "finish_reason", "violations", "num_prompt_tokens", "num_completion_tokens", "num_forced_tokens", "num_forward_passes", "num_attempts", "prompt_tokens_saved", "queue_s", "prefill_s", "decode_s", "total_s", "schema_id", "schema_digest", "adapter_id", "adapter_digest", "base_digest")
+    __slots__ = ("report_json", "valid", "native_valid", "num_interventions", "finish_reason", "violations", "num_prompt_tokens", "num_completion_tokens", "num_forced_tokens", "num_forward_passes", "num_attempts", "prompt_tokens_saved", "queue_s", "prefill_s", "decode_s", "total_s", "schema_id", "schema_digest", "adapter_id", "adapter_digest", "base_digest", "grounding")
     REPORT_JSON_FIELD_NUMBER: _ClassVar[int]
     VALID_FIELD_NUMBER: _ClassVar[int]
     NATIVE_VALID_FIELD_NUMBER: _ClassVar[int]
@@ -131,6 +142,7 @@ class GenerateReportResponse(_message.Message):
     ADAPTER_ID_FIELD_NUMBER: _ClassVar[int]
     ADAPTER_DIGEST_FIELD_NUMBER: _ClassVar[int]
     BASE_DIGEST_FIELD_NUMBER: _ClassVar[int]
+    GROUNDING_FIELD_NUMBER: _ClassVar[int]
     report_json: str
     valid: bool
     native_valid: bool
@@ -152,7 +164,8 @@ class GenerateReportResponse(_message.Message):
     adapter_id: str
     adapter_digest: str
     base_digest: str
-    def __init__(self, report_json: _Optional[str] = ..., valid: _Optional[bool] = ..., native_valid: _Optional[bool] = ..., num_interventions: _Optional[int] = ..., finish_reason: _Optional[_Union[FinishReason, str]] = ..., violations: _Optional[_Iterable[_Union[Violation, _Mapping]]] = ..., num_prompt_tokens: _Optional[int] = ..., num_completion_tokens: _Optional[int] = ..., num_forced_tokens: _Optional[int] = ..., num_forward_passes: _Optional[int] = ..., num_attempts: _Optional[int] = ..., prompt_tokens_saved: _Optional[int] = ..., queue_s: _Optional[float] = ..., prefill_s: _Optional[float] = ..., decode_s: _Optional[float] = ..., total_s: _Optional[float] = ..., schema_id: _Optional[str] = ..., schema_digest: _Optional[str] = ..., adapter_id: _Optional[str] = ..., adapter_digest: _Optional[str] = ..., base_digest: _Optional[str] = ...) -> None: ...
+    grounding: Grounding
+    def __init__(self, report_json: _Optional[str] = ..., valid: _Optional[bool] = ..., native_valid: _Optional[bool] = ..., num_interventions: _Optional[int] = ..., finish_reason: _Optional[_Union[FinishReason, str]] = ..., violations: _Optional[_Iterable[_Union[Violation, _Mapping]]] = ..., num_prompt_tokens: _Optional[int] = ..., num_completion_tokens: _Optional[int] = ..., num_forced_tokens: _Optional[int] = ..., num_forward_passes: _Optional[int] = ..., num_attempts: _Optional[int] = ..., prompt_tokens_saved: _Optional[int] = ..., queue_s: _Optional[float] = ..., prefill_s: _Optional[float] = ..., decode_s: _Optional[float] = ..., total_s: _Optional[float] = ..., schema_id: _Optional[str] = ..., schema_digest: _Optional[str] = ..., adapter_id: _Optional[str] = ..., adapter_digest: _Optional[str] = ..., base_digest: _Optional[str] = ..., grounding: _Optional[_Union[Grounding, str]] = ...) -> None: ...
 
 class ListSchemasRequest(_message.Message):
     __slots__ = ()

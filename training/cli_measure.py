@@ -1,0 +1,130 @@
+"""The commands that measure: ``escribano-train evaluate | bench | rank-table``.
+
+Owns their options and help; what is measured and how it is shown is ``training.evaluate``, ``training.bench`` and ``training.runs``.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from training.options import Adapters, Base, Count, Device, Notes, Output, Seed, SliceName, Threads, failures_shown
+
+
+def evaluate(
+    base: Base = None,
+    adapter: Adapters = None,
+    writer: Annotated[str, typer.Option(help='Adapter id, or "base".')] = "agent_status",
+    mode: Annotated[Literal["backstop", "free"], typer.Option(help="free: without the mask.")] = "backstop",
+    slices: Annotated[
+        list[SliceName] | None,
+        typer.Option(
+            "--slice", help="Notes to measure on; may be given several times. Unset: unseen values and unseen wordings."
+        ),
+    ] = None,
+    notes: Notes = None,
+    count: Count = 200,
+    seed: Seed = 20_001,
+    concurrency: Annotated[int, typer.Option(min=1, max=1024, help="Reports worked on at once.")] = 16,
+    show: Annotated[int, typer.Option(min=0, help="Print the worst reports beside note and gold.")] = 0,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Directory for rows and summary.", file_okay=False)
+    ] = None,
+    device: Device = "cpu",
+    threads: Threads = None,
+) -> None:
+    """Measure validity, exactness, F1, invention and omission on notes that training never saw.
+
+    [bold]Examples[/]
+
+      escribano-train evaluate --count 200
+      escribano-train evaluate --base runs/base/model --adapter runs/adapters/agent_status --notes notes/dev.jsonl --show 5
+      escribano-train evaluate --writer base --slice unseen_schemas --mode free
+    """
+    from training.evaluate import SETUP_ERRORS, main
+
+    chosen = slices or [SliceName.UNSEEN_VALUES, SliceName.UNSEEN_WORDINGS]
+    with failures_shown(*SETUP_ERRORS):
+        main(
+            base=base,
+            adapters=adapter or (),
+            writer=writer,
+            mode=mode,
+            slices=[one.value for one in chosen],
+            count=count,
+            seed=seed,
+            notes=notes,
+            concurrency=concurrency,
+            show=show,
+            output=output,
+            device=device,
+            threads=threads,
+        )
+
+
+def bench(
+    base: Base = None,
+    adapter: Adapters = None,
+    output: Output = Path("bench"),
+    count: Annotated[int, typer.Option(min=1, help="Notes of each slice for the adapter.")] = 1000,
+    base_count: Annotated[
+        int, typer.Option(min=1, help="Notes of each slice for the base, whose prompts are longer.")
+    ] = 200,
+    notes: Notes = None,
+    device: Device = "cpu",
+    threads: Threads = None,
+) -> None:
+    """Measure base and adapter, free and with the backstop, on every slice: the table of the README.
+
+    Writes reliability.md and reliability.json. What was measured before is kept, so a killed run goes on where it stopped.
+
+    [bold]Examples[/]
+
+      escribano-train bench
+      escribano-train bench --count 1000 --base-count 200 --notes notes/dev.jsonl --output bench/
+    """
+    from training.bench import main
+    from training.evaluate import SETUP_ERRORS
+
+    with failures_shown(*SETUP_ERRORS):
+        main(
+            base=base,
+            adapters=adapter or (),
+            output=output,
+            count=count,
+            base_count=base_count,
+            notes=notes,
+            device=device,
+            threads=threads,
+        )
+
+
+def rank_table(
+    base: Annotated[Path, typer.Option(help="Directory of a base.", exists=True, file_okay=False)],
+    output: Output,
+    ranks: Annotated[
+        list[int] | None, typer.Option("--rank", min=1, help="May be given several times; unset: 8, 16, 32.")
+    ] = None,
+    counts: Annotated[
+        list[int] | None, typer.Option("--pairs", min=1, help="May be given several times; unset: 500, 2000, 8000.")
+    ] = None,
+    epochs: Annotated[float, typer.Option(min=0.001, help="Passes over the pairs.")] = 1.0,
+    eval_count: Annotated[int, typer.Option(min=1, help="Notes each adapter is measured on.")] = 300,
+    device: Device = "cpu",
+    threads: Threads = None,
+) -> None:
+    """Find out what rank and how many pairs an adapter needs: trains and measures each combination.
+
+    [bold]Example[/]
+
+      escribano-train rank-table --base runs/base/model --output runs/ranks --rank 8 --rank 32 --pairs 4000
+    """
+    from training import runs
+    from training.evaluate import SETUP_ERRORS
+
+    plan = runs.FullPlan(epochs=epochs, eval_count=eval_count, device=device, threads=threads)
+    with failures_shown(*SETUP_ERRORS):
+        runs.rank_table(base, output, tuple(ranks or (8, 16, 32)), tuple(counts or (500, 2000, 8000)), plan)
+    print((output / "rank-table.md").read_text(), end="")
