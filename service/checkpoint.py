@@ -10,7 +10,7 @@ import hashlib
 import json
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -102,6 +102,10 @@ class Base:
                         yield name, tensors.get_tensor(name)
             except SafetensorError as error:
                 raise CheckpointInvalid(f"{file}: {error}") from error
+
+    def within(self, context_length: int) -> Base:
+        """The same base with its context cut to at most this many tokens."""
+        return replace(self, config=replace(self.config, context_length=min(self.config.context_length, context_length)))
 
     @property
     def size_bytes(self) -> int:

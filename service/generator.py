@@ -24,12 +24,22 @@ from service.adapters import Adapter, AdapterStore, adapter_directories, read_ad
 from service.checkpoint import EMBEDDED_ADAPTERS, Base, read_base
 from service.engine.engine import Engine, EngineClosed, EngineFull
 from service.engine.sequence import Completion, Ending, Job, JobExpired
-from service.errors import DeadlineExceeded, PromptTooLong, QueueFull, ReportInvalid, ShuttingDown
+from service.errors import (
+    DeadlineExceeded,
+    FieldViolation,
+    PromptTooLong,
+    QueueFull,
+    ReportInvalid,
+    RequestInvalid,
+    ShuttingDown,
+)
 from service.grammar import Compiled, Grammars
 from service.request import BASE_ADAPTER_ID, DecodingOptions, GenerationRequest, Grounding, Mode
 from service.result import FinishReason, GenerationResult
 
 DEFAULT_MAX_NEW_TOKENS = 1024
+MAX_CONTEXT = 8192
+"""Longest context served, in tokens: the cache of every slot is this long at most."""
 MAX_ATTEMPTS = 3
 """How often a report that only a checked keyword refuses is decoded again, the first time included."""
 STRANGERS_AT_ONCE = 2
@@ -85,7 +95,7 @@ class Generator:
 
         if threads:
             torch.set_num_threads(threads)
-        loaded = read_base(base)
+        loaded = read_base(base).within(MAX_CONTEXT)
         paths = [*(adapter_directories(EMBEDDED_ADAPTERS) if base is None else ()), *map(Path, adapters)]
         found = [read_adapter(path) for path in paths]
         executor = TorchExecutor(loaded, num_slots=max_batch_size, device=device)
@@ -163,13 +173,19 @@ class Generator:
         except SignatureTooLong as error:
             raise SchemaRefused((Finding("", "", str(error)),)) from None
         prompt_ids = with_schema if adapter is None else self._prompt_ids(request, None)
-        room = self._base.config.context_length - len(prompt_ids)
-        asked = request.options.max_new_tokens
-        if room < (asked or 1):
-            raise PromptTooLong(len(prompt_ids), self._base.config.context_length - (asked or 1))
+        max_new_tokens = self._room(len(prompt_ids), request.options.max_new_tokens)
         saved = len(with_schema) - len(prompt_ids)
-        max_new_tokens = asked or min(DEFAULT_MAX_NEW_TOKENS, room)
         return _Plan(admitted, ReportValidator(admitted.schema), grammar, adapter, prompt_ids, max_new_tokens, saved, grounding)
+
+    def _room(self, num_prompt_tokens: int, asked: int | None) -> int:
+        """How many tokens may be written: what was asked, or the default as far as the context holds it."""
+        room = self._base.config.context_length - num_prompt_tokens
+        if room < 1:
+            raise PromptTooLong(num_prompt_tokens, self._base.config.context_length - 1)
+        if asked is not None and asked > room:
+            told = f"is {asked}; with this prompt of {num_prompt_tokens} tokens at most {room} fit the model's context"
+            raise RequestInvalid((FieldViolation("options.max_new_tokens", told),))
+        return asked or min(DEFAULT_MAX_NEW_TOKENS, room)
 
     def _grammar(self, request: GenerationRequest, admitted: AdmittedSchema) -> tuple[Compiled | None, Grounding]:
         """The mask, and the grounding it brings; none in FREE mode."""
@@ -209,7 +225,7 @@ class Generator:
             raise ShuttingDown() from None
 
     def _text(self, completion: Completion) -> str:
-        return self._base.tokenizer.decode(list(completion.token_ids), skip_special_tokens=True)
+        return self._base.tokenizer.decode(list(completion.token_ids), skip_special_tokens=False)
 
     def _result(self, plan: _Plan, spent: list[Completion], text: str, checked: CheckedText, total_s: float) -> GenerationResult:
         last, adapter = spent[-1], plan.adapter

@@ -24,7 +24,8 @@ from numpy.typing import NDArray
 from schemas.admission import AdmittedSchema, SchemaRefused
 from schemas.keywords import Finding
 from service.errors import MatcherFailed
-from service.grounded import Sources, grounded_grammar
+from service.grounded import GrammarTooLarge, grounded_grammar
+from service.sources import Sources
 
 logger = logging.getLogger(__name__)
 
@@ -104,11 +105,14 @@ class Grammars:
 
         Only for a schema that `compiled` accepted: what is added is bounded by the texts.
         """
-        matcher = LLMatcher(self._tokenizer, LLMatcher.grammar_from_lark(grounded_grammar(admitted.mask_schema, Sources(texts))), log_level=0)
-        if matcher.is_error():
-            logger.warning("no grounded grammar", extra={"schema_digest": admitted.digest, "why": _first_line(matcher.get_error())})
-            return None
-        return Compiled(matcher, self._vocab_size)
+        try:
+            grammar = LLMatcher.grammar_from_lark(grounded_grammar(admitted.mask_schema, Sources(texts)))
+        except GrammarTooLarge:
+            return _ungrounded(admitted, "too large")
+        matcher = LLMatcher(self._tokenizer, grammar, log_level=0)
+        if not matcher.is_error():
+            matcher.compute_bitmask()
+        return _ungrounded(admitted, _first_line(matcher.get_error())) if matcher.is_error() else Compiled(matcher, self._vocab_size)
 
     def _compile(self, admitted: AdmittedSchema, trusted: bool) -> Compiled:
         grammar = grammar_of(admitted.mask_schema)
@@ -147,6 +151,10 @@ def without_markers(tokenizer_json: str) -> str:
     else:  # unigram: (text, score) in order of id
         tokenizer["model"]["vocab"] = [[names.get(text, text), score] for text, score in vocab]
     return json.dumps(tokenizer)
+
+
+def _ungrounded(admitted: AdmittedSchema, why: str) -> None:
+    logger.warning("no grounded grammar", extra={"schema_digest": admitted.digest, "why": why})
 
 
 def _refused(why: str) -> SchemaRefused:

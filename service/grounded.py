@@ -1,57 +1,43 @@
 """Grounded grammars: a schema and the texts of one request, so that values come from the text.
 
-Owns the rules for leaves by their ``x-grounding``: *extract* leaves are spans of whole words of the texts, *normalize* leaves are dates and numbers that can be read in
-them (`schemas/readers.py`), everything else is the schema's own. A sub-schema without a grounded leaf is left to the JSON compiler, inline.
+Owns the rules for leaves by their ``x-grounding``: *extract* leaves are spans of whole words of the texts, *normalize* leaves are dates and numbers that can be read
+in them (`schemas/readers.py`), everything else is the schema's own. A sub-schema without a grounded leaf, an object that takes properties of any name and an array
+with ``prefixItems`` are left to the JSON compiler, inline. How a text is cut and read is `service/sources.py`.
 """
 
 from __future__ import annotations
 
 import json
-import re
-from collections.abc import Sequence
+from bisect import bisect_left
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
-from functools import cached_property
 from typing import Any
 
 from schemas.canonical import canonical_json
-from schemas.readers import dates, numbers
+from schemas.validation import validator
+from service.sources import Sources
 
 Schema = dict[str, Any]
 
-_CHUNK = re.compile(r"\w+|\s+|[^\w\s]")
-_ID = re.compile(r"[\w.+%'/@-]*\w")
+MAX_GRAMMAR_CHARS = 4_000_000
 _LONGEST = 400
 """Longest span in characters where the schema gives no maxLength."""
+_CHAR = r'(\\([^u]|u[0-9a-f]{4})|[^\\])'
+_INK = r"(\\([^u]|u[0-9a-f]{4})|[^\\ ])"
+"""One character of a JSON string, and one that is no space."""
+_NOTES = frozenset(("x-grounding", "x-format"))
 
 
-@dataclass(frozen=True)
-class Sources:
-    """The texts of a request, read once."""
-
-    texts: tuple[str, ...]
-
-    @cached_property
-    def chunks(self) -> list[list[str]]:
-        """Each text in words and marks, JSON-escaped, runs of white space folded to one space."""
-        return [[" " if c.isspace() else _escaped(c) for c in _CHUNK.findall(text)] for text in self.texts]
-
-    @cached_property
-    def dates(self) -> list[str]:
-        return sorted({day.isoformat() for text in self.texts for day in dates(text)} | {d.isoformat() for d in dates("\n".join(self.texts))})
-
-    @cached_property
-    def numbers(self) -> frozenset[Decimal]:
-        """Zero is always among them: notes say it as "none"."""
-        return frozenset({Decimal(0), *(n for text in self.texts for n in numbers(text))})
-
-
-def _escaped(text: str) -> str:
-    return canonical_json(text)[1:-1]
+class GrammarTooLarge(Exception):
+    """The grammar would be longer than MAX_GRAMMAR_CHARS."""
 
 
 def grounded_grammar(mask_schema: Schema, sources: Sources) -> str:
-    """A Lark grammar of the canonical texts of a schema whose grounded leaves are in the sources."""
+    """A Lark grammar of the canonical texts of a schema whose grounded leaves are in the sources; all of them are texts of the schema too.
+
+    Raises: GrammarTooLarge.
+    """
     return _Rules(mask_schema, sources).grammar()
 
 
@@ -61,108 +47,175 @@ class _Rules:
     sources: Sources
     lines: list[str] = field(default_factory=list)
     names: dict[str, str] = field(default_factory=dict)
+    size: int = 0
 
     def grammar(self) -> str:
-        start = self.node(self.root)
+        start = self.node({key: value for key, value in self.root.items() if key != "$defs"})
         return "\n".join([f"start: {start}", *self.lines])
 
     def named(self, key: str, body: str, terminal: bool = False) -> str:
-        """The name of a rule with this body, shared by all who ask for it."""
+        """The name of a rule or terminal with this body, shared by all who ask for it."""
         if key not in self.names:
             self.names[key] = f"{'T' if terminal else 'r'}{len(self.names)}"
-            self.lines.append(f"{self.names[key]}: {body}")
+            self.line(self.names[key], body)
         return self.names[key]
 
+    def line(self, name: str, body: str) -> None:
+        self.size += len(body)
+        if self.size > MAX_GRAMMAR_CHARS:
+            raise GrammarTooLarge
+        self.lines.append(f"{name}: {body}")
+
     def node(self, schema: Schema) -> str:
-        """The name of the rule for a schema."""
-        key = json.dumps(schema, sort_keys=True)
-        if key in self.names:
-            return self.names[key]
-        return self.named(key, self.body(schema))
+        """The name of the rule for a schema; named before its body is made, which may lead back to it."""
+        key = json.dumps(schema)  # in its order, which is the order of the report
+        if key not in self.names:
+            name = self.names[key] = f"r{len(self.names)}"
+            self.line(name, self.body(schema))
+        return self.names[key]
 
     def body(self, schema: Schema) -> str:
         if not _has_grounded(schema):
             return self.plain(schema)
-        if "anyOf" in schema and not set(schema) - {"anyOf", "x-grounding", "x-format"}:
-            return " | ".join(self.node(branch) for branch in schema["anyOf"])
+        if "$ref" in schema:
+            return self.node(self.root["$defs"][schema["$ref"].removeprefix("#/$defs/")])
+        if "anyOf" in schema and not set(schema) - {"anyOf"} - _NOTES:
+            told = [branch for branch in schema["anyOf"] if not self.is_untold(branch)]
+            return " | ".join(self.node(branch) for branch in told or schema["anyOf"])
         if _is_closed_object(schema):
             return self.object(schema)
-        if schema.get("type") == "array" and isinstance(schema.get("items"), dict) and "prefixItems" not in schema:
+        if _is_list(schema):
             return self.array(schema)
         return self.leaf(schema) or self.plain(schema)
 
     def plain(self, schema: Schema) -> str:
-        inlined = {**schema, **({"$defs": self.root["$defs"]} if "$defs" in self.root else {}), "x-guidance": {"whitespace_flexible": False}}
-        return "%json " + json.dumps(inlined)
+        text = json.dumps({**schema, "x-guidance": {"whitespace_flexible": False}})
+        if '"$ref"' in text:
+            text = json.dumps({**schema, "$defs": self.root["$defs"], "x-guidance": {"whitespace_flexible": False}})
+        return f"%json {text}"
 
     def object(self, schema: Schema) -> str:
-        parts = []
-        for i, (name, child) in enumerate(schema["properties"].items()):
-            parts.append(f"{_literal(('{' if i == 0 else ',') + canonical_json(name) + ':')} {self.node(child)}")
-        return " ".join([*parts, _literal("}")])
+        """Its properties in order; from the last to the first, so that each rule knows what may follow."""
+        members = [(name, child, name in schema["required"]) for name, child in schema["properties"].items()]
+        may_be_written = [member for member in members if member[2] or not (member[1] is False or self.is_untold(member[1]))]
+        pairs = [(f"{_literal(canonical_json(name) + ':')} {self.node(child)}", needed) for name, child, needed in may_be_written]
+        return f"{_literal('{')} {self.firsts(pairs)} {_literal('}')}"
+
+    def firsts(self, pairs: Sequence[tuple[str, bool]]) -> str:
+        """The pairs with commas between; each that is not needed may be left out."""
+        after, starts = "", []
+        for i in range(len(pairs) - 1, -1, -1):
+            pair, needed = pairs[i]
+            starts.append(f"{pair} {after}")
+            follows = f"{_literal(',')} {pair} {after}"
+            after = self.named(f"after {follows} {needed}", follows if needed else f"({_literal(',')} {pair})? {after}") if i else after
+        starts.reverse()
+        first_needed = next((i for i, (_, needed) in enumerate(pairs) if needed), None)
+        if first_needed is None:
+            return f"({' | '.join(starts)})?" if starts else ""
+        return f"({' | '.join(starts[: first_needed + 1])})"
 
     def array(self, schema: Schema) -> str:
-        item, least, most = self.node(schema["items"]), schema.get("minItems", 0), schema.get("maxItems")
+        least, most = schema.get("minItems", 0), schema.get("maxItems")
         if most == 0:
             return _literal("[]")
-        rest = f"({_literal(',')} {item}){{{max(0, least - 1)},{'' if most is None else most - 1}}}"
-        filled = f"{_literal('[')} {item} {rest} {_literal(']')}"
+        item = self.node(schema["items"])
+        rest = f" ({_literal(',')} {item}){{{max(0, least - 1)},{'' if most is None else most - 1}}}" if most != 1 else ""
+        filled = f"{_literal('[')} {item}{rest} {_literal(']')}"
         return filled if least else f"{_literal('[]')} | {filled}"
 
     # leaves
 
+    def is_untold(self, schema: Schema) -> bool:
+        """Whether it is a grounded leaf for which the texts offer nothing."""
+        return isinstance(schema, dict) and _is_grounded_leaf(schema) and self.leaf(schema) is None
+
     def leaf(self, schema: Schema) -> str | None:
-        """The rule of a grounded scalar; None when the schema's own must do."""
-        kind, shape = schema.get("x-grounding"), schema.get("type")
-        if kind == "extract" and shape == "string":
-            return self.pattern_spans(schema) if "pattern" in schema else self.spans(schema)
-        if kind == "normalize" and schema.get("x-format") == "date":
-            return _one_of([canonical_json(day) for day in self.sources.dates])
-        if kind == "normalize" and shape in ("integer", "number"):
-            return _one_of(self.readable(schema, whole=shape == "integer"))
-        return None
+        """The terminal of a grounded scalar; None when the schema's own must do."""
+        if not _is_grounded_leaf(schema):
+            return None
+        key = f"leaf {json.dumps(schema)}"
+        if key in self.names:
+            return self.names[key] or None
+        if schema["x-grounding"] == "extract" and "pattern" not in schema:
+            terminal = self.spans(schema)
+        else:
+            terminal = _one_of(sorted(self.readings(schema)))
+        if terminal is None:
+            self.names[key] = ""
+            return None
+        return self.named(key, terminal, terminal=True)
+
+    def readings(self, schema: Schema) -> set[str]:
+        """The JSON texts of the values in the sources that the leaf's own keywords accept."""
+        fits = validator({key: value for key, value in schema.items() if key not in _NOTES}).is_valid
+        if schema["x-grounding"] == "extract":
+            return set(map(canonical_json, self.sources.ids(fits)))
+        if schema["type"] == "string":
+            return {canonical_json(day) for day in self.sources.dates if fits(day)}
+        return {_plain(n) for n in self.sources.numbers if fits(int(n) if n == n.to_integral_value() else float(n))}
 
     def spans(self, schema: Schema) -> str | None:
         """A string that is a run of whole words of one text, without white space at its ends."""
-        alternatives = [chunks for chunks in self.sources.chunks if any(c.strip() for c in chunks)]
-        if not alternatives:
+        least, most = max(1, schema.get("minLength", 1)), min(schema.get("maxLength", _LONGEST), max(_LONGEST, schema.get("minLength", 0)))
+        names = [self.named(f"chunks{i}", _substring(chunks), terminal=True) for i, chunks in enumerate(self.sources.escaped) if self.offers(i, least, most)]
+        if not names:
             return None
-        most = min(int(schema.get("maxLength", _LONGEST)), _LONGEST)
-        names = [self.named(f"chunks{i}", _substring(chunks), terminal=True) for i, chunks in enumerate(alternatives)]
-        bounded = self.named(f"span{most}", f"({' | '.join(names)}) & /[^ ](.{{0,{max(0, most - 2)}}}[^ ])?/", terminal=True)
-        return f'{_literal(chr(34))} {bounded} {_literal(chr(34))}'
+        longer = f"{_INK}{_CHAR}{{{max(0, least - 2)},{most - 2}}}{_INK}"
+        shape = _INK if most == 1 else longer if least > 1 else f"{_INK}({_CHAR}{{0,{most - 2}}}{_INK})?"
+        span = self.named(f"span {least} {most}", f"({' | '.join(names)}) & /{shape}/", terminal=True)
+        return f"{_literal(chr(34))} {span} {_literal(chr(34))}"
 
-    def pattern_spans(self, schema: Schema) -> str | None:
-        """Ids and addresses: the runs of the texts without white space that the pattern accepts."""
-        try:
-            pattern = re.compile(schema["pattern"])
-        except re.error:
-            return None
-        words = {match[0] for text in self.sources.texts for match in _ID.finditer(text)}
-        words |= {part for word in words for part in re.split(r"[/=,;:]", word) if part}
-        fits = [w for w in words if pattern.search(w) and schema.get("minLength", 0) <= len(w) <= schema.get("maxLength", len(w))]
-        return _one_of(sorted(canonical_json(w) for w in fits))
+    def offers(self, i: int, least: int, most: int) -> bool:
+        """Whether a text has a span of a length."""
+        return any(True for _ in _spans(self.sources.chunks[i], least, most))
 
-    def readable(self, schema: Schema, whole: bool) -> list[str]:
-        low, high = schema.get("minimum", float("-inf")), schema.get("maximum", float("inf"))
-        fits = [n for n in self.sources.numbers if low <= n <= high and (not whole or n == n.to_integral_value())]
-        return sorted({canonical_json(int(n) if n == n.to_integral_value() else float(n)) for n in fits})
+
+def _spans(chunks: Sequence[str], least: int, most: int) -> Iterator[tuple[int, int]]:
+    """For each place where words begin, the shortest span from there that is long enough, if it is not too long."""
+    ends = [0]
+    for chunk in chunks:
+        ends.append(ends[-1] + len(chunk))
+    for start, chunk in enumerate(chunks):
+        end = bisect_left(ends, ends[start] + least)
+        if chunk == " " or end >= len(ends):
+            continue
+        if chunks[end - 1] == " ":
+            end += 1
+        if end < len(ends) and ends[end] - ends[start] <= most:
+            yield start, end
+
+
+def _plain(number: Decimal) -> str:
+    """A number without exponent and without zeros at its end."""
+    text = format(number, "f")
+    return (text.rstrip("0").rstrip(".") if "." in text else text).replace("-0", "0" if not number else "-0")
+
+
+def _is_grounded_leaf(schema: Schema) -> bool:
+    kind, shape = schema.get("x-grounding"), schema.get("type")
+    if kind == "extract":
+        return shape == "string"
+    return kind == "normalize" and (shape in ("integer", "number") or (shape == "string" and schema.get("x-format") == "date"))
 
 
 def _has_grounded(schema: Any) -> bool:
-    if isinstance(schema, dict):
-        if schema.get("x-grounding") in ("extract", "normalize"):
-            return True
-        return any(_has_grounded(value) for key, value in schema.items() if key not in ("enum", "const"))
-    return isinstance(schema, list) and any(map(_has_grounded, schema))
+    """Whether a grounded leaf is in it; what it refers to is looked at when it is its turn."""
+    if not isinstance(schema, dict):
+        return False
+    if schema.get("x-grounding") in ("extract", "normalize") or "$ref" in schema:
+        return True
+    inner = [*schema.get("properties", {}).values(), *schema.get("anyOf", ()), schema.get("items")]
+    return any(map(_has_grounded, inner))
 
 
 def _is_closed_object(schema: Schema) -> bool:
-    properties = schema.get("properties")
-    return bool(
-        properties and schema.get("additionalProperties") is False and set(schema.get("required", ())) == set(properties)
-        and not set(schema) - {"type", "properties", "required", "additionalProperties", "x-grounding"}
-    )  # fmt: skip
+    known = {"type", "properties", "required", "additionalProperties", "minProperties", "maxProperties"}
+    return bool(schema.get("properties")) and schema.get("additionalProperties") is False and not set(schema) - known - _NOTES
+
+
+def _is_list(schema: Schema) -> bool:
+    return isinstance(schema.get("items"), dict) and not set(schema) - {"type", "items", "minItems", "maxItems"} - _NOTES
 
 
 def _substring(chunks: Sequence[str]) -> str:

@@ -26,8 +26,8 @@ from schemas.canonical import digest
 from service.errors import AdapterUnknown
 from service.generator import Generator
 from service.ports import ReportGenerator, adapter_info
-from service.request import BASE_ADAPTER_ID, Mode
-from training.evaluate import DEFAULT_CONCURRENCY, CountTokens, evaluate, progress, token_counter
+from service.request import BASE_ADAPTER_ID
+from training.evaluate import DEFAULT_CONCURRENCY, CountTokens, Decoding, evaluate, progress, token_counter
 from training.metrics import percentile
 from training.pairs_file import content_hash
 from training.reliability import Bench, Models, Timing, Weights, show, write
@@ -57,7 +57,7 @@ class Cell:
 
     slice: Slice
     writer: str
-    mode: Mode
+    mode: Decoding
 
     @property
     def title(self) -> str:
@@ -77,7 +77,7 @@ def decoding_code() -> str:
     """Digest of the sources that decide what is written for a request: schemas and service, the shell aside."""
     folder = Path(service.__file__).parent
     shared = sorted(Path(schemas.__file__).parent.rglob("*.py"))
-    decoding = [folder / f"{name}.py" for name in ("generator", "grammar", "adapters", "checkpoint")]
+    decoding = [folder / f"{name}.py" for name in ("generator", "grammar", "grounded", "adapters", "checkpoint")]
     files = [*shared, *decoding, *sorted((folder / "engine").rglob("*.py"))]
     return digest("".join(digest(file.read_bytes()) for file in files))
 
@@ -89,9 +89,9 @@ def grid(adapter_slices: Sequence[Slice], base_slices: Sequence[Slice], adapter_
     """Every cell, slice by slice in the order of the base's slices, the base before the adapter."""
     of_adapter = {one.name: one for one in adapter_slices}
     for one in base_slices:
-        yield from (Cell(one, BASE_ADAPTER_ID, mode) for mode in Mode)
+        yield from (Cell(one, BASE_ADAPTER_ID, mode) for mode in Decoding)
         if one.name in of_adapter:
-            yield from (Cell(of_adapter[one.name], adapter_id, mode) for mode in Mode)
+            yield from (Cell(of_adapter[one.name], adapter_id, mode) for mode in Decoding)
 
 
 def measured(

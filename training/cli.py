@@ -139,8 +139,8 @@ def pretrain(
     size: Annotated[SizeName, typer.Option(help="Parameters of the base, roughly.")] = "14m",
     minutes: Annotated[float | None, typer.Option(min=0.01, help="Stop after these minutes of training.")] = None,
     tokens: Annotated[float | None, typer.Option(min=1, help="Stop after this many tokens, such as 600e6.")] = None,
-    batch_tokens: Annotated[int, typer.Option(min=256, help="Tokens of a step, padding included.")] = 16_384,
-    workers: Annotated[int, typer.Option(min=0, help="Processes that write notes beside training.")] = 2,
+    batch_scale: Annotated[float, typer.Option(min=0.01, help="Times the curriculum's batches: 1 on a CPU, 16 on a large GPU.")] = 1.0,
+    workers: Annotated[int, typer.Option(min=0, help="Processes that write notes beside training.")] = 1,
     compiled: Annotated[bool, typer.Option("--compiled", help="Compile the model first (pays off on a GPU).")] = False,
     device: Device = "cpu",
     threads: Threads = None,
@@ -154,7 +154,7 @@ def pretrain(
     [bold]Examples[/]
 
       escribano-train pretrain --tokenizer runs/tokenizer --output runs/base --size 3m --minutes 60
-      escribano-train pretrain --tokenizer runs/tokenizer --output runs/base --tokens 600e6 --device cuda --workers 14 --compiled
+      escribano-train pretrain --tokenizer runs/tokenizer --output runs/base --tokens 600e6 --device cuda --workers 14 --batch-scale 16 --compiled
     """
     if minutes is None and tokens is None:
         raise typer.BadParameter("give --minutes, --tokens or both")
@@ -165,11 +165,11 @@ def pretrain(
         size=size,
         minutes=minutes or math.inf,
         tokens=tokens or math.inf,
-        batch_tokens=batch_tokens,
+        batch_scale=batch_scale,
         num_workers=workers,
         compiled=compiled,
         seed=seed,
-        warmup_tokens=min(3e6, 40 * batch_tokens),
+        warmup_tokens=3e5 * batch_scale,
     )
     with failures_shown():
         where = runs.make_base(tokenizer, output, plan, device, threads, say)

@@ -17,7 +17,7 @@ def evaluate(
     base: Base = None,
     adapter: Adapters = None,
     writer: Annotated[str, typer.Option(help='Adapter id, or "base".')] = "agent_status",
-    mode: Annotated[Literal["backstop", "free"], typer.Option(help="free: without the mask.")] = "backstop",
+    mode: Annotated[Literal["backstop", "mask", "free"], typer.Option(help="mask: without grounding; free: without either.")] = "backstop",
     slices: Annotated[
         list[SliceName] | None,
         typer.Option(

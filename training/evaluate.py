@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from enum import Enum
 from pathlib import Path
 
 from rich.console import Console
@@ -36,12 +37,28 @@ from service.errors import (
 )
 from service.generator import Generator
 from service.ports import ReportGenerator
-from service.request import BASE_ADAPTER_ID, ContextItem, DecodingOptions, GenerationRequest, Mode
+from service.request import BASE_ADAPTER_ID, ContextItem, DecodingOptions, GenerationRequest, Grounding, Mode
 from service.result import FinishReason, GenerationResult
 from training.metrics import Work
 from training.pairs_file import FileInvalid
 from training.rows import Evaluation, Row
 from training.showing import field_table, show_worst, tables
+
+
+class Decoding(Enum):
+    """The ways of decoding that are measured."""
+
+    FREE = "free"
+    """No mask: whatever the model writes."""
+    MASK = "mask"
+    """The schema's mask alone."""
+    BACKSTOP = "backstop"
+    """As it is served: the schema's mask, and values only from the text."""
+
+    @property
+    def options(self) -> DecodingOptions:
+        mode = Mode.FREE if self is Decoding.FREE else Mode.BACKSTOP
+        return DecodingOptions(mode=mode, grounding=Grounding.OFF if self is Decoding.MASK else Grounding.STRICT)
 from training.slices import (
     DEFAULT_SEED,
     NOTES_SCHEMA_ID,
@@ -76,7 +93,7 @@ def evaluate(
     count_tokens: CountTokens,
     *,
     writer: str = NOTES_SCHEMA_ID,
-    mode: Mode = Mode.BACKSTOP,
+    mode: Decoding = Decoding.BACKSTOP,
     concurrency: int = DEFAULT_CONCURRENCY,
     advance: Callable[[], None] = lambda: None,
 ) -> Evaluation:
@@ -92,14 +109,14 @@ def evaluate(
 @dataclass(frozen=True, slots=True)
 class _Recipe:
     writer: str
-    mode: Mode
+    mode: Decoding
     count_tokens: CountTokens
 
     def request(self, pair: Pair) -> GenerationRequest:
         context = tuple(ContextItem(item.id, item.text) for item in pair.context)
         schema_json = None if pair.schema is None else canonical_json(pair.schema)
         return GenerationRequest(
-            pair.question, context, pair.schema_id, schema_json, self.writer, DecodingOptions(mode=self.mode)
+            pair.question, context, pair.schema_id, schema_json, self.writer, self.mode.options
         )
 
     def work(self, pair: Pair, result: GenerationResult) -> Work:
@@ -187,7 +204,7 @@ def main(
     base: str | None = None,
     adapters: Sequence[Path] = (),
     writer: str | None = None,
-    mode: str = Mode.BACKSTOP.value,
+    mode: str = Decoding.BACKSTOP.value,
     slices: Sequence[SliceName] = ("unseen_values", "unseen_wordings"),
     count: int = 200,
     seed: int = DEFAULT_SEED,
@@ -208,7 +225,7 @@ def main(
     generator = Generator.open(base, adapters, device=device, threads=threads)
     try:
         who, count_tokens = writer or loaded_writer(generator), token_counter(base)
-        found = [_evaluated(generator, one, count_tokens, who, Mode(mode), concurrency) for one in wanted]
+        found = [_evaluated(generator, one, count_tokens, who, Decoding(mode), concurrency) for one in wanted]
     finally:
         generator.close()
     _print(found, show)
@@ -224,7 +241,7 @@ def loaded_writer(generator: ReportGenerator) -> str:
 
 
 def _evaluated(
-    generator: ReportGenerator, one: Slice, count_tokens: CountTokens, writer: str, mode: Mode, concurrency: int
+    generator: ReportGenerator, one: Slice, count_tokens: CountTokens, writer: str, mode: Decoding, concurrency: int
 ) -> Evaluation:
     who = BASE_ADAPTER_ID if one.base_only else writer
     with progress(f"{one.name} · {who} · {mode.value}", len(one.pairs)) as advance:

@@ -49,7 +49,7 @@ class ModelSize:
         return MistralConfig(
             vocab_size=len(tokenizer), hidden_size=self.hidden_size, num_hidden_layers=self.num_layers, num_attention_heads=self.num_heads,
             num_key_value_heads=self.num_kv_heads, head_dim=self.hidden_size // self.num_heads, intermediate_size=self.intermediate_size,
-            max_position_embeddings=4096, rope_theta=10_000.0, sliding_window=None, tie_word_embeddings=True,
+            max_position_embeddings=4096, rope_parameters={"rope_type": "default", "rope_theta": 10_000.0}, sliding_window=None, tie_word_embeddings=True,
             bos_token_id=tokenizer.bos_token_id, eos_token_id=tokenizer.eos_token_id, pad_token_id=tokenizer.pad_token_id,
         )  # fmt: skip
 
@@ -58,23 +58,51 @@ SIZES = {"3m": ModelSize(192, 6, 6, 3, 512), "5m": ModelSize(256, 6, 4, 4, 704),
 
 
 @dataclass(frozen=True)
+class Phase:
+    """A stretch of the curriculum: up to which share of the run, on what, in what portions.
+
+    ``weights`` are of notes, not of tokens (an echo has about 60 tokens, the pairs of a note about 900); ``batch_tokens`` include padding.
+    """
+
+    until: float
+    weights: dict[Family, float]
+    batch_tokens: int
+    max_length: int
+
+
+CURRICULUM = (
+    Phase(0.20, {"echo": 0.8, "copying": 0.2}, 3072, 256),
+    Phase(0.30, {"echo": 0.2, "copying": 0.45, "generated": 0.35}, 4096, 512),
+    Phase(0.45, {"echo": 0.05, "copying": 0.25, "generated": 0.7}, 4096, 640),
+    Phase(1.00, {"copying": 0.25, "generated": 0.75}, 4096, 768),
+)
+"""Copying first: on whole notes alone the loss stays flat for millions of tokens before the model finds out how to copy (docs/training-log.md)."""
+
+
+@dataclass(frozen=True)
 class PretrainPlan:
-    """What a run does. The learning rate falls to zero at ``tokens`` or ``minutes``, whichever comes first."""
+    """What a run does. The learning rate falls to zero at ``tokens`` or ``minutes``, whichever comes first.
+
+    ``batch_scale`` multiplies the batches of the curriculum: 1 for a CPU, 16 for a large GPU.
+    """
 
     size: str = "14m"
     tokens: float = 600e6
     minutes: float = math.inf
-    batch_tokens: int = 16_384
-    max_length: int = 1536
+    batch_scale: float = 1.0
     matrix_lr: float = 0.02
     other_lr: float = 3e-3
     weight_decay: float = 0.01
-    warmup_tokens: float = 3e6
-    family_weights: tuple[tuple[Family, float], ...] = (("generated", 1.0),)
+    warmup_tokens: float = 3e5
+    curriculum: tuple[Phase, ...] = CURRICULUM
     seed: int = 1
-    num_workers: int = 2
-    checkpoint_minutes: float = 5.0
+    num_workers: int = 1
+    checkpoint_minutes: float = 3.0
     compiled: bool = False
+
+    def phase(self, share: float) -> Phase:
+        """The phase that a share of the run belongs to."""
+        return next((p for p in self.curriculum if share < p.until), self.curriculum[-1])
 
 
 # --- data ------------------------------------------------------------------------------------------------------------
@@ -86,8 +114,8 @@ class Notes(IterableDataset[dict[str, Tensor]]):
     Worker w of n draws seeds w, w+n, ... from ``start``; a resumed run starts past what was used.
     """
 
-    def __init__(self, tokenizer_path: Path, plan: PretrainPlan, start: int = 0, pool: int = 1024) -> None:
-        self.tokenizer_path, self.plan, self.start, self.pool = tokenizer_path, plan, start, pool
+    def __init__(self, tokenizer_path: Path, plan: PretrainPlan, phase: Phase, start: int = 0, pool: int = 1024) -> None:
+        self.tokenizer_path, self.plan, self.phase, self.start, self.pool = tokenizer_path, plan, phase, start, pool
 
     def __iter__(self) -> Iterator[dict[str, Tensor]]:
         worker = get_worker_info()
@@ -95,14 +123,15 @@ class Notes(IterableDataset[dict[str, Tensor]]):
         encode = PairEncoder(PreTrainedTokenizerFast.from_pretrained(self.tokenizer_path))
         rng = random.Random(f"{self.plan.seed}:{self.start}:{index}")
         number = self.start + index
+        families, weights = list(self.phase.weights), list(self.phase.weights.values())
         while True:
             encoded: list[Encoded] = []
             while len(encoded) < self.pool:
-                family = rng.choices([f for f, _ in self.plan.family_weights], [w for _, w in self.plan.family_weights])[0]
+                family = rng.choices(families, weights)[0]
                 encoded.extend(encode(p) for p in pair(family, "train", f"{self.plan.seed}:{number}"))
                 number += step
-            fitting = [e for e in encoded if len(e.token_ids) <= self.plan.max_length]
-            yield from _batches(rng, fitting, self.plan.batch_tokens)
+            fitting = [e for e in encoded if len(e.token_ids) <= self.phase.max_length]
+            yield from _batches(rng, fitting, round(self.phase.batch_tokens * self.plan.batch_scale))
 
 
 def _batches(rng: random.Random, encoded: list[Encoded], batch_tokens: int) -> list[dict[str, Tensor]]:
@@ -110,7 +139,7 @@ def _batches(rng: random.Random, encoded: list[Encoded], batch_tokens: int) -> l
     buckets: dict[int, list[Encoded]] = {}
     for item in encoded:
         buckets.setdefault(-(-len(item.token_ids) // MULTIPLE) * MULTIPLE, []).append(item)
-    out = []
+    out: list[dict[str, Tensor]] = []
     for length, items in buckets.items():
         rows = max(1, batch_tokens // length)
         out.extend(collate(items[i : i + rows], length, rows) for i in range(0, len(items), rows))
@@ -178,37 +207,62 @@ class Progress:
 
 def pretrain(tokenizer_path: Path, output: Path, plan: PretrainPlan, device: str = "cpu", report: Callable[[str], None] = print) -> Path:
     """Train a base and return the directory of its weights (``output/model``)."""
+    output.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(plan.seed)
     torch.set_float32_matmul_precision("high")
     tokenizer = PreTrainedTokenizerFast.from_pretrained(tokenizer_path)
-    model = MistralForCausalLM(SIZES[plan.size].config(tokenizer)).to(device)
+    model: Any = MistralForCausalLM(SIZES[plan.size].config(tokenizer))  # type: ignore[no-untyped-call]
+    model.to(device)
     steps, progress = optimizers(model, plan), Progress()
     if (output / "checkpoint" / "progress.json").exists():
         progress = _restore(output / "checkpoint", model, steps)
         report(f"resumed at {progress.tokens / 1e6:.1f}M tokens")
     backbone = torch.compile(model.model, dynamic=True) if plan.compiled else model.model
     report(f"{plan.size}: {sum(p.numel() for p in model.parameters()) / 1e6:.1f}M parameters on {device}")
-    log = _Log(output / "log.jsonl", report)
-    loader = DataLoader(Notes(tokenizer_path, plan, start=progress.pairs), batch_size=None, num_workers=plan.num_workers,
-                        prefetch_factor=4 if plan.num_workers else None, pin_memory=device == "cuda")  # fmt: skip
-    last, saved = time.monotonic(), time.monotonic()
-    for batch in loader:
-        share = lr_share(plan, progress.share(plan), progress.tokens)
-        loss = _step(model, backbone, steps, {k: v.to(device, non_blocking=True) for k, v in batch.items()}, share, device)
-        now = time.monotonic()
-        progress.elapsed_s += now - last
-        last = now
-        progress.tokens += int(batch["num_tokens"])
-        progress.pairs += int(batch["num_pairs"])
-        progress.steps += 1
-        log.step(progress, loss, share, plan)
-        done = progress.share(plan) >= 1
-        if done or now - saved > plan.checkpoint_minutes * 60:
-            _save(output / "checkpoint", model, steps, progress)
-            saved = time.monotonic()
-        if done:
-            break
+    run = _Run(plan, device, output, model, backbone, steps, progress, _Log(output / "log.jsonl", report))
+    while progress.share(plan) < 1:
+        run.through(plan.phase(progress.share(plan)), tokenizer_path)
     return export(model, tokenizer, output / "model", plan, progress)
+
+
+@dataclass
+class _Run:
+    """A run in progress: the model, its optimizers and where it stands."""
+
+    plan: PretrainPlan
+    device: str
+    output: Path
+    model: MistralForCausalLM
+    backbone: Callable[..., Any]
+    steps: list[torch.optim.Optimizer]
+    progress: Progress
+    log: _Log
+
+    def through(self, phase: Phase, tokenizer_path: Path) -> None:
+        """Train until the phase ends."""
+        workers = self.plan.num_workers
+        notes = Notes(tokenizer_path, self.plan, phase, start=self.progress.pairs)
+        loader = DataLoader(notes, batch_size=None, num_workers=workers, prefetch_factor=4 if workers else None, pin_memory=self.device == "cuda")
+        last = saved = time.monotonic()
+        for batch in loader:
+            share = lr_share(self.plan, self.progress.share(self.plan), self.progress.tokens)
+            loss = _step(self.model, self.backbone, self.steps, {k: v.to(self.device, non_blocking=True) for k, v in batch.items()}, share, self.device)
+            now = time.monotonic()
+            self._advance(batch, now - last)
+            last = now
+            self.log.step(self.progress, loss, share, self.plan)
+            over = self.progress.share(self.plan) >= min(1.0, phase.until)
+            if over or now - saved > self.plan.checkpoint_minutes * 60:
+                _save(self.output / "checkpoint", self.model, self.steps, self.progress)
+                saved = time.monotonic()
+            if over:
+                return
+
+    def _advance(self, batch: dict[str, Tensor], seconds: float) -> None:
+        self.progress.elapsed_s += seconds
+        self.progress.tokens += int(batch["num_tokens"])
+        self.progress.pairs += int(batch["num_pairs"])
+        self.progress.steps += 1
 
 
 def has_bf16(device: str) -> bool:
@@ -225,7 +279,7 @@ def _step(model: MistralForCausalLM, backbone: Any, steps: list[torch.optim.Opti
             group["lr"] = group["base_lr"] * share
     with torch.autocast(device, dtype=torch.bfloat16, enabled=has_bf16(device)):
         loss = completion_loss(model, backbone, batch)
-    loss.backward()
+    loss.backward()  # type: ignore[no-untyped-call]
     nn.utils.clip_grad_norm_(model.parameters(), 1.0)
     for optimizer in steps:
         optimizer.step()

@@ -88,7 +88,7 @@ def _languages(evaluation: Evaluation) -> dict[str, dict[str, float]]:
 
 _HOW_READ = """\
 *base*: the base model with the schema's signature in its prompt; *{adapter}*: the same weights with the adapter, no schema in the prompt. *free*: no mask, whatever
-the model writes; *backstop*: the mask, then validation, as it is served. Slices: *unseen_values*: synthetic notes whose names, ids and noun phrases were kept from training;
+the model writes; *mask*: the schema enforced token by token; *backstop*: as it is served, values from the text only as well. Slices: *unseen_values*: synthetic notes whose names, ids and noun phrases were kept from training;
 *unseen_wordings*: their wordings were, too; *unseen_schemas*: notes over schemas made up for measuring; *notes*: written by hand, never trained on.
 
 - **valid**: share that an independent validator accepts; **≥ (95%)**: its exact one-sided lower bound (Clopper–Pearson). A request that failed counts as not valid.

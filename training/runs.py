@@ -159,10 +159,8 @@ def _pretrain(at: Places, plan: FullPlan, say: Say) -> None:
     from training.pretrain import PretrainPlan
 
     base = PretrainPlan(size=plan.size, minutes=plan.minutes, tokens=1e12, seed=plan.seed)
-    if plan.device == "cpu":
-        base = replace(base, batch_tokens=8192, warmup_tokens=3e5, num_workers=1)
-    else:
-        base = replace(base, num_workers=max(1, (os.cpu_count() or 2) - 1))
+    if plan.device != "cpu":
+        base = replace(base, batch_scale=16.0, warmup_tokens=5e6, num_workers=max(1, (os.cpu_count() or 2) - 1))
     make_base(at.tokenizer, at.base, base, plan.device, plan.threads, say)
 
 

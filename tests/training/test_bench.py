@@ -10,11 +10,11 @@ import pytest
 
 from schemas.violation import Violation
 from service.errors import AdapterUnknown
-from service.request import Mode
 from tests.fakes import ADAPTER, BASE_DIGEST, FakeGenerator, result
 from tests.training.test_evaluate import Writer, words
 from training import bench, reliability
 from training.bench import Cell, Settings, grid
+from training.evaluate import Decoding
 from training.reliability import Bench, Models, Weights
 from training.slices import Slice, synthetic
 
@@ -32,7 +32,7 @@ def values() -> Slice:
 
 @pytest.fixture
 def cell(values: Slice) -> Cell:
-    return Cell(values, ADAPTER.adapter_id, Mode.BACKSTOP)
+    return Cell(values, ADAPTER.adapter_id, Decoding.BACKSTOP)
 
 
 def test_the_grid_has_both_writers_and_modes_for_every_slice_an_adapter_knows(values: Slice) -> None:
@@ -70,7 +70,7 @@ def test_the_key_changes_with_everything_that_decides_the_rows(cell: Cell, monke
     other_adapter = replace(MODELS, adapter=Weights("sha256:" + "c" * 64, 1))
     fewer = replace(cell, slice=Slice(cell.slice.name, cell.slice.pairs[1:]))
     changed = [
-        fewer.key(MODELS, SETTINGS), replace(cell, mode=Mode.FREE).key(MODELS, SETTINGS), replace(cell, writer="base").key(MODELS, SETTINGS),
+        fewer.key(MODELS, SETTINGS), replace(cell, mode=Decoding.FREE).key(MODELS, SETTINGS), replace(cell, writer="base").key(MODELS, SETTINGS),
         cell.key(other_adapter, SETTINGS), cell.key(replace(MODELS, base=Weights("sha256:" + "d" * 64, 1)), SETTINGS),
         cell.key(MODELS, replace(SETTINGS, concurrency=3)),
     ]  # fmt: skip

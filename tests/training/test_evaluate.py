@@ -19,7 +19,7 @@ from tests.fakes import FakeGenerator, result
 from tests.samples import EXAMPLES
 from training import evaluate as evaluation
 from training import showing
-from training.evaluate import evaluate
+from training.evaluate import Decoding, evaluate
 from training.pairs_file import FileInvalid
 from training.rows import Evaluation, Row
 from training.slices import Slice, hand_written, synthetic
@@ -53,7 +53,7 @@ def values() -> Slice:
     return synthetic("unseen_values", COUNT, seed=5)
 
 
-def evaluated(slice_: Slice, *, concurrency: int = 3, mode: Mode = Mode.BACKSTOP, **otherwise: object) -> Evaluation:
+def evaluated(slice_: Slice, *, concurrency: int = 3, mode: Decoding = Decoding.BACKSTOP, **otherwise: object) -> Evaluation:
     return evaluate(FakeGenerator(Writer(slice_, **otherwise)), slice_, words, mode=mode, concurrency=concurrency)
 
 
@@ -104,7 +104,7 @@ def test_help_makes_a_report_valid_but_not_native(values: Slice) -> None:
 
 def test_requests_say_writer_mode_schema_and_context(values: Slice) -> None:
     generator = FakeGenerator(Writer(values))
-    evaluate(generator, values, words, writer="base", mode=Mode.FREE)
+    evaluate(generator, values, words, writer="base", mode=Decoding.FREE)
     asked = {request.question: request for request in generator.requests}
     for pair in values.pairs:
         request = asked[pair.question]

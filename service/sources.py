@@ -1,0 +1,122 @@
+"""Sources: the texts of one request, cut and read once for the grammar of its report.
+
+Owns how a text is cut into chunks that a span never breaks (a word with its accents, an emoji with its joiners), the words that can be an id or an address, and the
+dates and numbers of all texts together. Knows no grammar. Run: `Sources(("Ana owns invoice-triage-2.",)).chunks`.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from decimal import Decimal
+from functools import cached_property
+
+from schemas.canonical import canonical_json
+from schemas.readers import dates, numbers
+
+_CHUNK = re.compile(r"\w+|\s+|[^\w\s]")
+_BARE = re.compile(r"\w(?:.*\w)?", re.DOTALL)
+_ID_MARKS = (r"[^\w.+%'/@-]+", r"[^\w.+%@-]+")
+"""What ids are cut at: first what no id has, then also what an id may have."""
+_PHRASE_WORDS = 8
+_PHRASE_CHUNKS = 12
+"""Longest phrase for a pattern that takes spaces, and longest piece of a text for one that no word fits."""
+
+
+@dataclass(frozen=True)
+class Sources:
+    """The texts of a request."""
+
+    texts: tuple[str, ...]
+
+    @cached_property
+    def chunks(self) -> list[list[str]]:
+        """Each text in words and marks, runs of white space folded to one space."""
+        return [_chunks(text) for text in self.texts]
+
+    @cached_property
+    def escaped(self) -> list[list[str]]:
+        """The chunks as they stand in a JSON string."""
+        return [[canonical_json(chunk)[1:-1].replace("\x7f", "\\u007f") for chunk in chunks] for chunks in self.chunks]
+
+    @cached_property
+    def dates(self) -> list[str]:
+        """YYYY-MM-DD, in order; day, month and year may stand in different texts."""
+        return sorted({day.isoformat() for text in self.texts for day in dates(text)} | {day.isoformat() for day in dates("\n".join(self.texts))})
+
+    @cached_property
+    def numbers(self) -> frozenset[Decimal]:
+        """Zero is always among them: notes say it as "none"."""
+        return frozenset({Decimal(0), *(n for text in self.texts for n in numbers(text))})
+
+    @cached_property
+    def words(self) -> frozenset[str]:
+        """Runs without white space: as they stand, without the marks around them, and their parts."""
+        return frozenset(word for text in self.texts for run in text.split() for word in _variants(run))
+
+    def ids(self, fits: Callable[[str], bool]) -> set[str]:
+        """The words that fit; with them phrases, where the pattern takes spaces; or, where no word fits, pieces of words."""
+        found = set(filter(fits, self.words))
+        if any(map(fits, self._phrases(2))):
+            found |= set(filter(fits, self._phrases(_PHRASE_WORDS)))
+        return found or set(filter(fits, self._pieces()))
+
+    def _phrases(self, num_words: int) -> Iterator[str]:
+        for text in self.texts:
+            runs = text.split()
+            for start in range(len(runs)):
+                for end in range(start + 2, min(len(runs), start + num_words) + 1):
+                    bare = _BARE.search(" ".join(runs[start:end]))
+                    if bare:
+                        yield bare[0]
+
+    def _pieces(self) -> Iterator[str]:
+        for chunks in self.chunks:
+            for start, chunk in enumerate(chunks):
+                if chunk != " ":
+                    yield from ("".join(chunks[start:end]) for end in range(start + 1, min(len(chunks), start + _PHRASE_CHUNKS) + 1) if chunks[end - 1] != " ")
+
+
+def _variants(run: str) -> Iterator[str]:
+    yield run
+    for marks in (None, *_ID_MARKS):
+        for part in [run] if marks is None else re.split(marks, run):
+            bare = _BARE.search(part)
+            if bare:
+                yield bare[0]
+
+
+def _chunks(text: str) -> list[str]:
+    found: list[str] = []
+    for chunk in _CHUNK.findall(text):
+        if chunk.isspace():
+            found.append(" ")
+        elif found and found[-1] != " " and _clings(found[-1], chunk):
+            found[-1] += chunk
+        else:
+            found.append(chunk)
+    return found
+
+
+def _clings(before: str, chunk: str) -> bool:
+    """Whether what follows is part of the same word or sign."""
+    if _is_mark(chunk[0]) or before[-1] == "\u200d":
+        return True
+    if _is_flag_letter(chunk[0]):
+        return _is_flag_letter(before[-1]) and len(before) % 2 == 1
+    return _is_mark(before[-1]) and _is_letter(before[0]) and _is_letter(chunk[0])
+
+
+def _is_mark(char: str) -> bool:
+    """A combining mark, a joiner, a soft hyphen or a skin tone: nothing by itself."""
+    return unicodedata.category(char).startswith("M") or char in "\u00ad\u200c\u200d" or "\U0001f3fb" <= char <= "\U0001f3ff"
+
+
+def _is_letter(char: str) -> bool:
+    return char.isalnum() or char == "_"
+
+
+def _is_flag_letter(char: str) -> bool:
+    return "\U0001f1e6" <= char <= "\U0001f1ff"

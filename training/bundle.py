@@ -1,0 +1,109 @@
+"""What ships: the weights, tokenizer and metadata of a base or an adapter, each with a model card.
+
+Owns which files go into the package and what the cards say: only what the metadata and the bench's scores hold. Run it with
+
+    escribano-train bundle --base runs/full/base/model --adapter runs/full/adapters/agent_status --scores bench/reliability.json
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+EMBEDDED = Path(__file__).parent.parent / "service" / "embedded"
+BASE_FILES = ("model.safetensors", "config.json", "tokenizer.json", "metadata.json")
+ADAPTER_FILES = ("adapter_model.safetensors", "adapter_config.json", "metadata.json")
+LARGEST_BYTES = 40_000_000
+"""Everything that ships, together."""
+
+
+class BundleInvalid(ValueError):
+    """Something that cannot be shipped: a file is missing, or the whole is too large."""
+
+
+def bundle_base(source: Path, target: Path = EMBEDDED, scores: dict[str, Any] | None = None) -> Path:
+    """Copy a base into the package. Raises: BundleInvalid."""
+    return _bundled(source, target / "base", BASE_FILES, scores, base_card)
+
+
+def bundle_adapter(source: Path, target: Path = EMBEDDED, scores: dict[str, Any] | None = None) -> Path:
+    """Copy an adapter into the package. Raises: BundleInvalid."""
+    return _bundled(source, target / "adapters" / source.name, ADAPTER_FILES, scores, adapter_card)
+
+
+def _bundled(source: Path, target: Path, names: Sequence[str], scores: dict[str, Any] | None, card: Any) -> Path:
+    missing = [name for name in names if not (source / name).is_file()]
+    if missing:
+        raise BundleInvalid(f"{source} lacks {', '.join(missing)}")
+    target.mkdir(parents=True, exist_ok=True)
+    if source.resolve() != target.resolve():
+        for name in names:
+            shutil.copyfile(source / name, target / name)
+    facts = json.loads((target / "metadata.json").read_text("utf-8"))
+    if scores is not None:
+        facts["scores"] = scores
+        (target / "metadata.json").write_text(json.dumps(facts, indent=2) + "\n", "utf-8")
+    (target / "README.md").write_text(card(facts, _sizes(target, names)), "utf-8")
+    return target
+
+
+def check_size(target: Path = EMBEDDED) -> int:
+    """Bytes of everything bundled. Raises: BundleInvalid above LARGEST_BYTES."""
+    size = sum(f.stat().st_size for f in target.rglob("*") if f.is_file())
+    if size > LARGEST_BYTES:
+        raise BundleInvalid(f"{target} has {size} bytes; at most {LARGEST_BYTES} are shipped")
+    return size
+
+
+def _sizes(folder: Path, names: Sequence[str]) -> dict[str, int]:
+    return {name: (folder / name).stat().st_size for name in names}
+
+
+def _table(rows: dict[str, Any]) -> str:
+    return "\n".join(["| | |", "|---|---|", *(f"| {name} | {value} |" for name, value in rows.items())])
+
+
+def base_card(facts: dict[str, Any], sizes: dict[str, int]) -> str:
+    """The model card of a base."""
+    progress, plan = facts["progress"], facts["plan"]
+    rows = {
+        "architecture": "Mistral (decoder, RoPE, grouped-query attention, SwiGLU, tied embeddings)",
+        "parameters": f"{facts['parameters']:,}", "weights": f"{sizes['model.safetensors']:,} bytes, bf16 safetensors",
+        "tokens seen": f"{progress['tokens']:,.0f}", "steps": f"{progress['steps']:,}", "minutes of training": f"{progress['elapsed_s'] / 60:.0f}",
+        "seed": plan["seed"], "learning rates": f"Muon {plan['matrix_lr']}, AdamW {plan['other_lr']}",
+    }  # fmt: skip
+    return f"""# Escribano base
+
+A general note→JSON writer, trained from nothing by this repository (`escribano-train pretrain`) on synthetic notes over endlessly generated schemas, English and Spanish.
+It sees the schema as a signature in its prompt. It knows nothing of the world; what it writes comes from the note.
+
+{_table(rows)}
+
+**Use.** The starting point of adapters; alone, for schemas that have none. **Not for** free text, chat, or notes in other languages. Synthetic training data cannot hold every way
+of saying a thing: measure on your own notes (`escribano-train evaluate --notes`).
+{_scores(facts)}"""
+
+
+def adapter_card(facts: dict[str, Any], sizes: dict[str, int]) -> str:
+    """The model card of an adapter."""
+    rows = {
+        "schema": f"`{facts['schema_id']}` ({facts['schema_digest'][:19]}…)", "base": f"{facts['base_digest'][:19]}…", "rank / alpha": f"{facts['rank']} / {facts['lora_alpha']}",
+        "parameters": f"{facts['num_parameters']:,}", "weights": f"{sizes['adapter_model.safetensors']:,} bytes, bf16 safetensors", "pairs": f"{facts['pairs']:,}",
+        "steps": f"{facts['steps']:,}", "minutes": facts["minutes"], "data": f"{facts['data_hash'][:19]}…",
+    }  # fmt: skip
+    return f"""# Escribano adapter: {facts["adapter_id"]}
+
+LoRA on the Escribano base (peft, trl's SFTTrainer) for one schema; its prompt carries no schema. It is bound by digest to that schema and that base, and is refused with any other.
+
+{_table(rows)}
+{_scores(facts)}"""
+
+
+def _scores(facts: dict[str, Any]) -> str:
+    if "scores" not in facts:
+        return ""
+    lines = "\n".join(f"- {name}: {value}" for name, value in facts["scores"].items())
+    return f"\n**Measured** (`make bench`, see bench/reliability.md):\n\n{lines}\n"
