@@ -21,6 +21,8 @@ from service.sources import Sources
 Schema = dict[str, Any]
 
 MAX_GRAMMAR_CHARS = 4_000_000
+MAX_TRIED = 2_000_000
+"""How many candidates may be held against the leaves of a schema."""
 _LONGEST = 400
 """Longest span in characters where the schema gives no maxLength."""
 _CHAR = r'(\\([^u]|u[0-9a-f]{4})|[^\\])'
@@ -30,7 +32,7 @@ _NOTES = frozenset(("x-grounding", "x-format"))
 
 
 class GrammarTooLarge(Exception):
-    """The grammar would be longer than MAX_GRAMMAR_CHARS."""
+    """The grammar would be longer than MAX_GRAMMAR_CHARS, or takes more than MAX_TRIED trials to make."""
 
 
 def grounded_grammar(mask_schema: Schema, sources: Sources) -> str:
@@ -48,6 +50,7 @@ class _Rules:
     lines: list[str] = field(default_factory=list)
     names: dict[str, str] = field(default_factory=dict)
     size: int = 0
+    tried: int = 0
 
     def grammar(self) -> str:
         start = self.node({key: value for key, value in self.root.items() if key != "$defs"})
@@ -148,7 +151,14 @@ class _Rules:
 
     def readings(self, schema: Schema) -> set[str]:
         """The JSON texts of the values in the sources that the leaf's own keywords accept."""
-        fits = validator({key: value for key, value in schema.items() if key not in _NOTES}).is_valid
+        judge = validator({key: value for key, value in schema.items() if key not in _NOTES})
+
+        def fits(value: str | float) -> bool:
+            self.tried += 1
+            if self.tried > MAX_TRIED:
+                raise GrammarTooLarge
+            return judge.is_valid(value)
+
         if schema["x-grounding"] == "extract":
             return set(map(canonical_json, self.sources.ids(fits)))
         if schema["type"] == "string":
@@ -188,8 +198,8 @@ def _spans(chunks: Sequence[str], least: int, most: int) -> Iterator[tuple[int, 
 
 def _plain(number: Decimal) -> str:
     """A number without exponent and without zeros at its end."""
-    text = format(number, "f")
-    return (text.rstrip("0").rstrip(".") if "." in text else text).replace("-0", "0" if not number else "-0")
+    text = format(number, "f") if number else "0"
+    return text.rstrip("0").rstrip(".") if "." in text else text
 
 
 def _is_grounded_leaf(schema: Schema) -> bool:

@@ -43,6 +43,20 @@ from training.metrics import Work
 from training.pairs_file import FileInvalid
 from training.rows import Evaluation, Row
 from training.showing import field_table, show_worst, tables
+from training.slices import (
+    DEFAULT_SEED,
+    NOTES_SCHEMA_ID,
+    SLICES,
+    Slice,
+    SliceName,
+    hand_written,
+    schema_of,
+    sources,
+    synthetic,
+)
+from training.synthesize import Pair
+
+__all__ = ["SETUP_ERRORS", "SLICES", "evaluate", "main"]
 
 
 class Decoding(Enum):
@@ -59,20 +73,6 @@ class Decoding(Enum):
     def options(self) -> DecodingOptions:
         mode = Mode.FREE if self is Decoding.FREE else Mode.BACKSTOP
         return DecodingOptions(mode=mode, grounding=Grounding.OFF if self is Decoding.MASK else Grounding.STRICT)
-from training.slices import (
-    DEFAULT_SEED,
-    NOTES_SCHEMA_ID,
-    SLICES,
-    Slice,
-    SliceName,
-    hand_written,
-    schema_of,
-    sources,
-    synthetic,
-)
-from training.synthesize import Pair
-
-__all__ = ["SETUP_ERRORS", "SLICES", "evaluate", "main"]
 
 DEFAULT_CONCURRENCY = 16
 OK = "OK"

@@ -21,7 +21,8 @@ import torch
 from datasets import Dataset
 from huggingface_hub import snapshot_download
 from peft import LoraConfig
-from transformers import AutoModelForCausalLM, AutoTokenizer, DataCollatorForSeq2Seq, PreTrainedTokenizerBase
+from torch import Tensor
+from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedTokenizerBase
 from trl import SFTConfig, SFTTrainer  # type: ignore[attr-defined]
 
 from training.encode import PairEncoder
@@ -63,8 +64,22 @@ def dataset(tokenizer: PreTrainedTokenizerBase, pairs: Iterable[Pair], max_lengt
             too_long += 1
             continue
         labels = [t if kept else -100 for t, kept in zip(encoded.token_ids, encoded.completion_mask, strict=True)]
-        rows.append({"input_ids": encoded.token_ids, "attention_mask": [1] * len(labels), "labels": labels})
+        rows.append({"input_ids": encoded.token_ids, "labels": labels})
     return Dataset.from_list(rows), too_long
+
+
+def collate(rows: list[dict[str, list[int]]]) -> dict[str, Tensor]:
+    """Right-padded (rows, length) batches without an attention mask.
+
+    Under causal attention nothing looks at what is padded on the right, and without a mask attention takes its fast path. The positions are what trl counts tokens by.
+    """
+    length = -(-max(len(row["input_ids"]) for row in rows) // 16) * 16
+    ids = torch.zeros((len(rows), length), dtype=torch.long)
+    labels = torch.full((len(rows), length), -100, dtype=torch.long)
+    for i, row in enumerate(rows):
+        size = len(row["input_ids"])
+        ids[i, :size], labels[i, :size] = torch.tensor(row["input_ids"]), torch.tensor(row["labels"])
+    return {"input_ids": ids, "labels": labels, "position_ids": torch.arange(length)[None].expand(len(rows), -1)}
 
 
 def arguments(plan: FinetunePlan, work: Path, device: str) -> SFTConfig:
@@ -88,7 +103,7 @@ def finetune(base: str, pairs: Iterable[Pair], output: Path, plan: FinetunePlan,
     work = output / ".work"
     trainer = SFTTrainer(
         model=model, args=arguments(plan, work, device), train_dataset=data, processing_class=tokenizer, peft_config=plan.lora(),
-        data_collator=DataCollatorForSeq2Seq(tokenizer, padding=True, pad_to_multiple_of=16),
+        data_collator=collate,
     )  # fmt: skip
     began = time.monotonic()
     result = trainer.train(resume_from_checkpoint=any(work.glob("checkpoint-*")))

@@ -17,7 +17,7 @@ from schemas.violation import Violation
 from service import cli, logs, opening
 from service.errors import MatcherFailed, QueueFull, ReportInvalid
 from service.opening import OpenFailed
-from service.request import DecodingOptions, GenerationRequest, Mode
+from service.request import DecodingOptions, GenerationRequest, Grounding, Mode
 from service.result import FinishReason, GenerationResult
 from tests.fakes import RESULT, FakeGenerator, result
 from tests.service.harness import serving
@@ -62,6 +62,17 @@ def test_one_question_prints_its_report_on_stdout_and_the_rest_on_stderr(generat
     options = DecodingOptions(Mode.FREE, seed=7)
     assert fake.requests == [GenerationRequest("All is well.", schema_id="agent_status", options=options)]
     assert fake.closed
+
+
+def test_grounding_is_strict_unless_it_is_switched_off(generator: Generator) -> None:
+    fake = generator(lambda r: result(grounding=r.options.grounding))
+    one = ("generate", "--schema", "agent_status")
+    assert run(*one, "--question", "x").exit_code == run(*one, "--question", "x", "--grounding", "off").exit_code == 0
+    done = run(*one, "--input", "-", "--grounding", "off", stdin=question_line(1))
+    assert [r.options.grounding for r in fake.requests] == [Grounding.STRICT, Grounding.OFF, Grounding.OFF]
+    assert lines_of(done.stdout)[0]["grounding"] == "OFF"
+    refused = run(*one, "--question", "x", "--grounding", "loose")
+    assert refused.exit_code == 2 and "loose" in refused.stderr and len(fake.requests) == 3
 
 
 def test_a_report_that_is_cut_off_makes_the_exit_code_1(generator: Generator) -> None:

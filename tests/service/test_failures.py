@@ -79,6 +79,12 @@ BAD_REQUESTS: dict[str, tuple[dict[str, Any], str, str, list[str]]] = {
         "REQUEST_INVALID",
         ["options.mode"],
     ),
+    "a grounding that is none": (
+        {"options": pb.DecodingOptions(grounding=99)},  # type: ignore[arg-type]
+        "INVALID_ARGUMENT",
+        "REQUEST_INVALID",
+        ["options.grounding"],
+    ),
     "a repeated context id": (
         {"context": [pb.ContextItem(id="a", text="x"), pb.ContextItem(id="a", text="y")]},
         "INVALID_ARGUMENT",

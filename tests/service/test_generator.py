@@ -16,7 +16,7 @@ from schemas.admission import SchemaRefused
 from schemas.catalog import Catalog, SchemaUnknown
 from schemas.validation import SecondJudge
 from service import generator as module
-from service import grammar
+from service import grammar, grounded
 from service.checkpoint import read_base
 from service.engine.engine import Engine
 from service.errors import (
@@ -27,10 +27,11 @@ from service.errors import (
     PromptTooLong,
     QueueFull,
     ReportInvalid,
+    RequestInvalid,
     ShuttingDown,
 )
 from service.generator import MAX_ATTEMPTS, Generator
-from service.request import BASE_ADAPTER_ID, ContextItem, DecodingOptions, GenerationRequest, Mode
+from service.request import BASE_ADAPTER_ID, ContextItem, DecodingOptions, GenerationRequest, Grounding, Mode
 from service.result import FinishReason
 from tests import children, tiny
 from tests.engines import RandomExecutor
@@ -76,7 +77,7 @@ def scripted(tiny_base: Path, catalog: Catalog) -> Iterator[tuple[Generator, Ran
 
 
 def request(schema: str | dict[str, Any] = "verdict", **changes: Any) -> GenerationRequest:
-    options = DecodingOptions(**{name: changes.pop(name) for name in ("mode", "max_new_tokens", "temperature", "seed") if name in changes})
+    options = DecodingOptions(**{name: changes.pop(name) for name in ("mode", "max_new_tokens", "temperature", "seed", "grounding") if name in changes})
     named = {"schema_id": schema} if isinstance(schema, str) else {"schema_json": json.dumps(schema)}
     return GenerationRequest(**({"question": "All is well."} | named | {"options": options} | changes))
 
@@ -192,8 +193,36 @@ async def test_a_prompt_without_room_for_a_report_is_refused(generator: Generato
     with pytest.raises(PromptTooLong) as caught:
         await generator.generate(request(question="word " * 1500))
     assert caught.value.num_tokens >= caught.value.limit
-    with pytest.raises(PromptTooLong):
+
+
+async def test_more_tokens_than_there_is_room_for_are_refused_by_name(generator: Generator) -> None:
+    with pytest.raises(RequestInvalid, match="options.max_new_tokens") as caught:
         await generator.generate(request(max_new_tokens=tiny.CONTEXT_LENGTH))
+    (violation,) = caught.value.violations
+    room = int(violation.description.split("at most ")[1].split()[0])
+    assert (await generator.generate(request(max_new_tokens=room))).num_prompt_tokens == tiny.CONTEXT_LENGTH - room
+    with pytest.raises(RequestInvalid):
+        await generator.generate(request(max_new_tokens=room + 1))
+
+
+# --- grounding -----------------------------------------------------------------------------------------------------------
+
+
+async def test_strict_is_the_default_and_the_report_says_only_what_the_texts_say(generator: Generator) -> None:
+    context = (ContextItem("a", "Torres"),)
+    found = await generator.generate(request("note", question="Ana", context=context))
+    assert found.grounding is Grounding.STRICT and json.loads(found.report_json)["note"] in ("Ana", "Torres")
+
+
+async def test_off_and_free_are_told_as_off(generator: Generator) -> None:
+    for changes in ({"grounding": Grounding.OFF}, {"mode": Mode.FREE}, {"mode": Mode.FREE, "grounding": Grounding.STRICT}):
+        assert (await generator.generate(request("note", max_new_tokens=20, **changes))).grounding is Grounding.OFF
+
+
+async def test_a_grounded_grammar_that_cannot_be_made_is_told_as_off(generator: Generator, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(grounded, "MAX_GRAMMAR_CHARS", 1)
+    found = await generator.generate(request())
+    assert found.valid and found.grounding is Grounding.OFF
 
 
 async def test_a_failing_matcher_fails_the_request_and_never_goes_on_unmasked(generator: Generator, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,8 +10,9 @@ from schemas.canonical import parse_json
 from schemas.catalog import Catalog
 from schemas.violation import Violation
 from service.client import ReportClient
+from service.pb.escribano.v1 import report_pb2 as pb
 from service.ports import AdapterInfo
-from service.request import LIMITS, ContextItem, DecodingOptions, GenerationRequest, Mode
+from service.request import LIMITS, ContextItem, DecodingOptions, GenerationRequest, Grounding, Mode
 from service.result import FinishReason, GenerationResult
 from tests.fakes import ADAPTER, RESULT, FakeGenerator, result
 from tests.service.harness import message, serving
@@ -23,8 +24,9 @@ FULL = GenerationRequest(
     context=(ContextItem("mail", "Está bien."), ContextItem("log", "ok")),
     schema_json='{"type":"object"}',
     adapter_id="base",
-    options=DecodingOptions(Mode.FREE, 17, 0.5, LIMITS.max_seed),
+    options=DecodingOptions(Mode.FREE, 17, 0.5, LIMITS.max_seed, Grounding.OFF),
 )
+NUMBERS = {Grounding.STRICT: pb.GROUNDING_STRICT, Grounding.OFF: pb.GROUNDING_OFF}
 BROKEN = Violation("maximum", "/a", "/properties/a/maximum", "is too large")
 
 
@@ -57,6 +59,23 @@ async def test_what_is_unset_on_the_wire_is_unset_in_the_request() -> None:
 async def test_a_result_arrives_as_it_was_made(made: GenerationResult) -> None:
     async with serving(FakeGenerator(lambda request: made)) as service:
         assert await service.client.send(FULL) == made
+
+
+@pytest.mark.parametrize("asked", Grounding)
+async def test_the_grounding_arrives_as_asked_and_is_told_as_applied(asked: Grounding) -> None:
+    async with serving(FakeGenerator(lambda r: result(grounding=r.options.grounding))) as service:
+        made = await service.client.generate("Hi", schema_id="agent_status", options=DecodingOptions(grounding=asked))
+        answer = await service.stub.GenerateReport(message(options=pb.DecodingOptions(grounding=NUMBERS[asked])))
+    assert [r.options.grounding for r in service.generator.requests] == [asked, asked]
+    assert made.grounding is asked and answer.grounding == NUMBERS[asked]
+
+
+@pytest.mark.parametrize("options", [None, pb.DecodingOptions(), pb.DecodingOptions(grounding=pb.GROUNDING_UNSPECIFIED)])
+async def test_grounding_is_strict_unless_it_is_told_otherwise(options: pb.DecodingOptions | None) -> None:
+    async with serving(FakeGenerator(lambda r: result(grounding=Grounding.OFF))) as service:
+        answer = await service.stub.GenerateReport(message(options=options))
+    assert service.generator.requests[0].options.grounding is Grounding.STRICT
+    assert answer.grounding == pb.GROUNDING_OFF, "what was applied, not what was asked"
 
 
 async def test_many_calls_at_once_each_get_their_own_answer() -> None:

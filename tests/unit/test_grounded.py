@@ -1,0 +1,352 @@
+"""Grounded grammars: which values the texts of a request let a report have."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import Any
+
+import pytest
+
+from schemas.admission import admit
+from schemas.catalog import Catalog
+from schemas.validation import SecondJudge
+from service import grounded as module
+from service.grammar import Compiled
+from service.grounded import grounded_grammar
+from service.sources import Sources
+from tests.mask_walk import accepts, grammars, mask_of, takes, texts_of
+
+TEXT = {"type": "string"}
+DATE = {"type": "string", "format": "date"}
+ID = {"type": "string", "x-grounding": "extract", "pattern": "^[a-z][a-z0-9]*(-[a-z0-9]+)*$"}
+EMAIL = {"type": "string", "x-grounding": "extract", "format": "email"}
+
+
+def closed(required: list[str] | None = None, **properties: Any) -> dict[str, Any]:
+    return {"type": "object", "properties": properties, "required": list(properties) if required is None else required, "additionalProperties": False}
+
+
+def grammar(schema: dict[str, Any], *texts: str) -> Compiled:
+    found = grammars().grounded(admit(schema), texts)
+    assert found is not None, "no grounded grammar"
+    return found
+
+
+def folded(text: str) -> str:
+    return " ".join(text.split())
+
+
+# --- spans -----------------------------------------------------------------------------------------------------------------
+
+
+def test_a_text_leaf_is_a_span_of_whole_words() -> None:
+    found = grammar(TEXT, "Ana Torres owns the triage-agent, version 2.")
+    for span in ("Ana", "Ana Torres", "owns the triage", "triage-agent", "2.", ",", "Ana Torres owns the triage-agent, version 2."):
+        assert takes(found, span), span
+    for other in ("", " ", "An", "na", "Ana ", " Ana", "Ana  Torres", "ana", "Torres Ana", "Ana owns", "version 3", "Bob"):
+        assert not takes(found, other), other
+
+
+AWKWARD = {
+    "quotes": ('She said "ship it" twice', 'said "ship it"', 'said "ship'),
+    "backslashes": (r"path C:\temp\new is full", r"C:\temp\new", r"C:\temp"),
+    "an escape that is none": (r"the pattern \u0041\n fails", r"\u0041\n", r"\u0041"),
+    "tabs and newlines": ("owner:\tAna\r\nTorres\n\nstatus", "Ana Torres status", "owner: Ana"),
+    "marks of the grammar": ('a "} # b\n# c | d: /x/ %json {"a":1} <s>', '"} # b # c | d: /x/', '%json {"a":1} <s>'),
+    "emoji": ("on track 👍🏽 by 👩‍💻 in 🇵🇪🇨🇱", "👍🏽 by 👩‍💻", "🇵🇪"),
+    "combining accents": ("cafe\u0301s y n\u0303andu\u0301 al di\u0301a", "n\u0303andu\u0301 al", "cafe\u0301s"),
+    "right to left": ("المالك هو آنا توريس اليوم", "آنا توريس", "اليوم"),
+    "vowel signs": ("मालिक हिन्दी है", "हिन्दी है", "हिन्दी"),
+    "controls": ("a\x01b c\x7fd e", "\x01b c\x7fd", "\x7f"),
+    "odd spaces": ("1\u00a0200 runs\u2003done\u2028now", "200 runs done now", "1 200"),
+    "special tokens": ("it wrote </s> and <s>", "</s> and <s>", "</s>"),
+    "underscores": ("set max_new_tokens to 5", "max_new_tokens to", "max_new_tokens"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("text", "span", "shorter"), AWKWARD.values(), ids=AWKWARD.keys())
+def test_a_span_keeps_every_character_but_the_kind_of_white_space(text: str, span: str, shorter: str) -> None:
+    found = grammar(TEXT, text)
+    values = [json.loads(written) for written in texts_of(found, 25)]
+    assert values and all(value in folded(text) and value == folded(value) and value for value in values)
+    written = json.dumps(span, ensure_ascii=False).replace("\x7f", "\\u007f")
+    assert accepts(found, written) and accepts(found, json.dumps(shorter, ensure_ascii=False).replace("\x7f", "\\u007f"))
+
+
+@pytest.mark.parametrize(("text", "part"), [
+    ("cafe\u0301s", "cafe"), ("cafe\u0301s", "\u0301s"), ("👩‍💻", "👩"), ("👩‍💻", "💻"), ("👍🏽", "👍"), ("🇵🇪🇨🇱", "🇵"), ("🇵🇪🇨🇱", "🇪🇨"), ("हिन्दी", "हिन"), ("max_new", "max"),
+    ("الرُّمَّان", "الر"), ("می\u200cخواهم", "می"),
+])  # fmt: skip
+def test_a_letter_is_never_cut_from_its_accent_nor_an_emoji_from_its_joiner(text: str, part: str) -> None:
+    found = grammar(TEXT, f"{text} ok")
+    assert takes(found, text) and not takes(found, part)
+
+
+def test_a_span_does_not_run_from_one_text_into_another() -> None:
+    found = grammar(TEXT, "Ana Torres", "owns it", "")
+    assert takes(found, "Ana Torres") and takes(found, "owns it") and not takes(found, "Torres owns")
+
+
+@pytest.mark.parametrize("texts", [("Ana",), ("", "Ana"), ("  ", "\n\tAna \n")])
+def test_a_text_of_one_word_gives_that_word(texts: tuple[str, ...]) -> None:
+    assert set(texts_of(grammar(TEXT, *texts), 5)) == {'"Ana"'}
+
+
+@pytest.mark.parametrize("texts", [("",), (" \n",), ("", "\u00a0")])
+def test_texts_without_a_word_leave_the_leaf_to_the_schema(texts: tuple[str, ...]) -> None:
+    assert takes(grammar(TEXT, *texts), "anything at all")
+
+
+@pytest.mark.parametrize(("least", "most"), [(0, 1), (1, 1), (0, 2), (2, 2), (3, 3), (0, 5), (4, 6), (7, 9), (5, None), (12, 30)])
+def test_lengths_are_counted_in_characters_of_the_value(least: int, most: int | None) -> None:
+    text = 'a "b" \\c\\ 😀😀 cafe\u0301 x\x01y internationalization'
+    schema = {"type": "string", "minLength": least} | ({} if most is None else {"maxLength": most})
+    found, judge = grammar(schema, text), SecondJudge(schema)
+    chunks = Sources((text,)).chunks[0]
+    spans = {"".join(chunks[i:j]) for i in range(len(chunks)) for j in range(i + 1, len(chunks) + 1)}
+    for span in spans:
+        assert takes(found, span) == (not judge.violations(span) and span == span.strip()), span
+    assert all(json.loads(written) in spans for written in texts_of(found, 10))
+
+
+@pytest.mark.parametrize("bounds", [{"maxLength": 0}, {"maxLength": 2}, {"minLength": 80}, {"minLength": 401}])
+def test_a_length_that_no_span_has_leaves_the_leaf_to_the_schema(bounds: dict[str, int]) -> None:
+    found = grammar(TEXT | bounds, "internationalization everywhere")
+    free = "x" * bounds.get("minLength", bounds.get("maxLength", 0))
+    assert takes(found, free)
+
+
+def test_a_span_may_be_longer_than_usual_where_the_schema_says_so() -> None:
+    text = "word " * 200
+    assert not takes(grammar(TEXT, text), folded("word " * 100)) and takes(grammar(TEXT | {"minLength": 450}, text), folded("word " * 91))
+    assert takes(grammar(TEXT, text), folded("word " * 80))
+
+
+# --- ids and addresses -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("text", [
+    "Agent invoice-triage-2 is fine", "(invoice-triage-2)", "'invoice-triage-2',", "“invoice-triage-2”", "invoice-triage-2's owner", "id=invoice-triage-2;", "- invoice-triage-2.",
+    "agents/invoice-triage-2/status", "`invoice-triage-2`", "**invoice-triage-2**", '{"id":"invoice-triage-2"}', "[invoice-triage-2](http://x)", "invoice-triage-2…",
+])  # fmt: skip
+def test_an_id_is_found_whatever_stands_around_it(text: str) -> None:
+    found = grammar(ID, text)
+    assert takes(found, "invoice-triage-2")
+    assert not takes(found, "invoice-triage") and not takes(found, "triage-3")
+
+
+@pytest.mark.parametrize("text", ["Write to <ana.torres+ops@acme.co.uk>.", "mailto:ana.torres+ops@acme.co.uk", "ana.torres+ops@acme.co.uk,bob@b.io", '"ana.torres+ops@acme.co.uk"'])
+def test_an_address_is_found_whatever_stands_around_it(text: str) -> None:
+    found = grammar(EMAIL, text)
+    assert takes(found, "ana.torres+ops@acme.co.uk") and not takes(found, "torres@acme.co") and not takes(found, "eve@evil.com")
+
+
+def test_a_pattern_with_lengths_and_a_second_pattern_is_kept_in_full() -> None:
+    schema = {"allOf": [{**TEXT, "x-grounding": "extract", "pattern": "^[A-Z]", "maxLength": 8}, {"pattern": "[0-9]$"}]}
+    found = grammar(schema, "Tickets INC-2231, INC-22310000, inc-7 and REQ-9 were Closed")
+    assert sorted(set(texts_of(found, 20))) == ['"INC-2231"', '"REQ-9"']
+
+
+def test_a_pattern_that_takes_spaces_gives_phrases() -> None:
+    found = grammar({**TEXT, "x-grounding": "extract", "pattern": "^[A-Z][a-z]+ [A-Z][a-z]+$"}, "the owner, Ana Torres, met Bob Li.")
+    assert sorted(set(texts_of(found, 20))) == ['"Ana Torres"', '"Bob Li"']
+
+
+def test_a_pattern_that_no_word_fits_gives_pieces_of_words() -> None:
+    found = grammar({**TEXT, "x-grounding": "extract", "pattern": "^\\d{4}$"}, "see INC-2231 soon")
+    assert texts_of(found, 3) == ['"2231"'] * 3
+
+
+def test_a_pattern_that_nothing_fits_is_left_to_the_schema() -> None:
+    found = grammar({**TEXT, "x-grounding": "extract", "pattern": "^x{3}$"}, "nothing of the kind")
+    assert texts_of(found, 2) == ['"xxx"'] * 2
+
+
+def test_a_pattern_that_would_backtrack_for_ever_does_not() -> None:
+    began = time.process_time()
+    grammar({**TEXT, "x-grounding": "extract", "pattern": "^((a+)+|(a|a)*b)$"}, "a" * 5000 + "! " + "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaac")
+    assert time.process_time() - began < 2
+
+
+# --- dates and numbers -----------------------------------------------------------------------------------------------------
+
+
+def test_a_date_is_one_that_can_be_read() -> None:
+    found = grammar(DATE, "Done on 14 March 2026.", "Next: the 20th.")
+    assert takes(found, "2026-03-14") and takes(found, "2026-03-20") and takes(found, "2026-03-31")
+    assert not takes(found, "2026-03-15") and not takes(found, "2024-03-14") and not takes(found, "2026-07-14")
+
+
+def test_a_date_keeps_the_schema_s_own_pattern() -> None:
+    found = grammar({**DATE, "x-grounding": "normalize", "pattern": "^2026-0[1-6]"}, "from 14 March 2026 to 20 September 2026")
+    assert takes(found, "2026-03-14") and not takes(found, "2026-09-20") and not takes(found, "2025-03-14")
+
+
+def test_a_date_without_a_year_is_left_to_the_schema() -> None:
+    assert takes(grammar(DATE, "Done on 14 March."), "1999-09-09")
+
+
+@pytest.mark.parametrize(("schema", "taken", "refused"), [
+    ({"type": "integer"}, ["0", "12", "400", "12400", "-3"], ["13", "12.4", "4200.5", "1", "-12", "00", "-0"]),
+    ({"type": "number"}, ["12.4", "12400", "0.05", "0", "-3", "4200"], ["12.40", "5e-2", ".05", "1.24e4", "13", "12400.0", "-0"]),
+    ({"type": "integer", "minimum": 1, "maximum": 400}, ["12", "400"], ["0", "12400", "-3"]),
+    ({"type": "number", "exclusiveMinimum": 0, "exclusiveMaximum": 400}, ["12", "12.4", "0.05"], ["0", "400", "-3"]),
+    ({"type": "integer", "multipleOf": 100}, ["400", "12400", "0"], ["12", "-3"]),
+    ({"type": "number", "maximum": 0}, ["-3", "0"], ["12"]),
+])  # fmt: skip
+def test_a_number_is_one_that_can_be_read_and_that_the_schema_takes(schema: dict[str, Any], taken: list[str], refused: list[str]) -> None:
+    found, judge = grammar(schema, "12.400 runs, 0.05 USD each, -3 points, 4.2 s"), SecondJudge(schema)
+    assert all(accepts(found, text) and not judge.check(text).violations for text in taken)
+    assert not any(accepts(found, text) for text in refused)
+
+
+def test_a_tiny_and_a_long_number_are_written_without_exponent() -> None:
+    found = grammar({"type": "number"}, "0.00000012 or 123456789012345 or 0.1234567890123456789")
+    assert accepts(found, "0.00000012") and accepts(found, "123456789012345") and accepts(found, "0.1234567890123456789")
+
+
+def test_a_number_out_of_bounds_is_left_to_the_schema() -> None:
+    assert accepts(grammar({"type": "integer", "minimum": 5}, "only 3"), "77")
+
+
+@pytest.mark.parametrize("schema", [{"enum": ["a", "b"]}, {"const": 7}, {"type": "boolean"}, {"type": "null"}, {"type": "string", "format": "date-time"}])
+def test_what_is_no_grounded_leaf_is_the_schema_s_own(schema: dict[str, Any]) -> None:
+    admitted = admit(schema)
+    plain, found = mask_of(admitted.mask_schema), grammar(schema, "a note of 3 May 2026")
+    assert all(accepts(found, text) for text in texts_of(plain, 4)) and all(accepts(plain, text) for text in texts_of(found, 4))
+
+
+# --- alternatives, null, objects, arrays -------------------------------------------------------------------------------------
+
+
+def test_null_is_all_that_is_left_where_the_texts_offer_nothing() -> None:
+    schema = closed(due={"anyOf": [DATE, {"type": "null"}]}, mail={"anyOf": [EMAIL, {"type": "null"}]}, count={"anyOf": [{"type": "integer", "minimum": 1}, {"type": "null"}]})
+    assert set(texts_of(grammar(schema, "nothing to see"), 5)) == {'{"due":null,"mail":null,"count":null}'}
+
+
+def test_null_and_a_reading_are_both_open() -> None:
+    found = grammar({"anyOf": [{"type": "integer"}, {"type": "null"}]}, "12 runs")
+    assert takes(found, 12) and takes(found, None) and not takes(found, 7)
+
+
+def test_alternatives_are_grounded_each_by_itself() -> None:
+    found = grammar({"anyOf": [{"enum": ["none yet"]}, TEXT, {"type": "integer"}, closed(day=DATE)]}, "on 3 May 2026")
+    for value in ("none yet", "on 3", 3, 2026, {"day": "2026-05-03"}, "2026", "3 May 2026"):
+        assert takes(found, value), value
+    for value in ("none", "none yet 3", 4, {"day": "2026-05-04"}, "yet"):
+        assert not takes(found, value), value
+
+
+def test_an_object_that_may_be_written_in_two_orders_keeps_each() -> None:
+    found = grammar({"type": "array", "prefixItems": [TEXT]} | {"items": TEXT}, "x")
+    assert takes(found, ["x"])
+    found = grammar(closed(one=closed(a=TEXT, b=TEXT), two=closed(b=TEXT, a=TEXT)), "x")
+    assert texts_of(found, 2) == ['{"one":{"a":"x","b":"x"},"two":{"b":"x","a":"x"}}'] * 2
+
+
+@pytest.mark.parametrize("required", [[], ["a"], ["b"], ["c"], ["a", "c"], ["a", "b", "c"]])
+def test_what_is_not_required_may_be_left_out(required: list[str]) -> None:
+    schema = closed(required, a=TEXT, b={"type": "integer"}, c={"type": "boolean"})
+    found, judge = grammar(schema, "x 5"), SecondJudge(schema)
+    values = {"a": "x", "b": 5, "c": True}
+    for chosen in ([n for i, n in enumerate(values) if pick >> i & 1] for pick in range(8)):
+        value = {name: values[name] for name in chosen}
+        assert takes(found, value) == (not judge.violations(value)), value
+    assert not takes(found, {"a": "y", "b": 5, "c": True}) and not takes(found, {"b": 5, "a": "x"}) and not takes(found, values | {"d": 1})
+
+
+def test_a_leaf_that_the_texts_offer_nothing_for_is_left_out_where_it_may_be() -> None:
+    assert set(texts_of(grammar(closed(["done"], due=DATE, done={"const": True}, mail=EMAIL), "nothing"), 4)) == {'{"done":true}'}
+
+
+@pytest.mark.parametrize("name", ["enum", "const", "x-grounding", "anyOf", 'a"b', "a#b\n", "</s>", "cañón", "items", "$ref"])
+def test_a_property_may_have_any_name(name: str) -> None:
+    found = grammar(closed(**{name: TEXT}), "x")
+    assert takes(found, {name: "x"}) and not takes(found, {name: "y"})
+
+
+@pytest.mark.parametrize("least", [0, 1, 2, 3])
+@pytest.mark.parametrize("most", [0, 1, 2, 3, None])
+def test_an_array_has_as_many_items_as_the_schema_says(least: int, most: int | None) -> None:
+    if most is not None and least > most:
+        return
+    found = grammar({"type": "array", "items": TEXT, "minItems": least} | ({} if most is None else {"maxItems": most}), "x y")
+    for count in range(5):
+        assert takes(found, ["x", "x y"][:1] * count) == (least <= count and (most is None or count <= most)), count
+    if most != 0:
+        assert not takes(found, ["z"] * max(1, least))
+
+
+def test_what_is_referred_to_is_grounded_too() -> None:
+    person = closed(name=TEXT, born=closed(year={"type": "integer"}))
+    schema = closed(owner={"$ref": "#/$defs/person"}, approver={"$ref": "#/$defs/person"}) | {"$defs": {"person": person}}
+    assert "$ref" in json.dumps(admit(schema).mask_schema), "the mask shares it"
+    found = grammar(schema, "Ana is of 1985")
+    ana, bob, zoe = ({"name": name, "born": {"year": year}} for name, year in (("Ana", 1985), ("Bob", 1985), ("Ana", 1990)))
+    assert takes(found, {"owner": ana, "approver": ana})
+    assert not takes(found, {"owner": ana, "approver": bob}) and not takes(found, {"owner": zoe, "approver": ana})
+
+
+def test_a_schema_that_refers_to_itself_is_grounded_all_the_way() -> None:
+    schema = closed(title=TEXT, parts={"type": "array", "items": {"$ref": "#"}, "maxItems": 2})
+    found = grammar(schema, "plan do")
+    assert takes(found, {"title": "plan", "parts": [{"title": "do", "parts": [{"title": "do", "parts": []}]}]})
+    assert not takes(found, {"title": "plan", "parts": [{"title": "do", "parts": [{"title": "act", "parts": []}]}]})
+
+
+@pytest.mark.parametrize("schema", [
+    {"type": "object", "properties": {"a": TEXT}, "required": ["a"]},
+    {"type": "object", "additionalProperties": {"type": "string"}},
+    {"type": "array", "prefixItems": [TEXT], "items": TEXT, "minItems": 1},
+])  # fmt: skip
+def test_an_open_object_and_a_tuple_are_left_to_the_schema(schema: dict[str, Any]) -> None:
+    value: Any = ["free"] if schema["type"] == "array" else {"a": "free"}
+    assert takes(grammar(schema, "x"), value)
+
+
+def test_an_open_object_within_leaves_the_rest_grounded() -> None:
+    found = grammar(closed(name=TEXT, tags={"type": "object", "additionalProperties": {"type": "string"}}), "Ana")
+    assert takes(found, {"name": "Ana", "tags": {"k": "free"}}) and not takes(found, {"name": "Bob", "tags": {}})
+
+
+# --- both masks ------------------------------------------------------------------------------------------------------------
+
+WHOLE = 'Agent invoice-triage-2 (owner: "Ana Torres" <ana@acme.io>)\r\nis at risk: 1.204 tasks, 3 failed, $12.50, p95 4,2 s in March 2026; \\o/ 😀 INC-7 on the 9th.'
+SCHEMAS = [
+    Catalog.load().get("agent_status").schema,
+    closed(["a"], a=TEXT, b={"anyOf": [EMAIL, {"type": "null"}]}, c={"type": "array", "items": {"type": "number", "exclusiveMinimum": 2}, "maxItems": 1}, d=DATE),
+    closed(a=TEXT | {"minLength": 2, "maxLength": 9}, b=ID, c={"type": "integer", "multipleOf": 2}, d={"oneOf": [{"type": "number"}, TEXT]}),
+    {"type": "array", "items": {"anyOf": [TEXT, DATE, {"type": "number"}, {"type": "null"}]}, "minItems": 1, "maxItems": 3},
+]
+
+
+@pytest.mark.parametrize("schema", SCHEMAS, ids=range(len(SCHEMAS)))
+@pytest.mark.parametrize("texts", [(WHOLE,), ("nothing",), (WHOLE, 'a "b" \\ \x01 \x7f\t/')])
+def test_what_the_grounded_grammar_writes_the_schema_s_mask_takes(schema: dict[str, Any], texts: tuple[str, ...]) -> None:
+    plain, judge = mask_of(admit(schema).mask_schema), SecondJudge(schema)
+    written = texts_of(grammar(schema, *texts), 12)
+    assert written
+    for text in written:
+        assert accepts(plain, text), text
+        assert not judge.check(text).violations, text
+
+
+@pytest.mark.parametrize("text", ["word " * 4000, "a" * 20_000, "1 " * 10_000, "x-1 " * 5000, "3 May 2026, " * 1600, '"\\' * 10_000, "😀" * 20_000, "é́" * 10_000])
+def test_the_longest_texts_are_compiled_and_followed(text: str) -> None:
+    began = time.process_time()
+    found = grammar(Catalog.load().get("agent_status").schema, text[:20_000], text[:20_000])
+    texts_of(found, 1, max_tokens=60)
+    assert time.process_time() - began < 5
+
+
+def test_a_grammar_too_large_to_make_is_not_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    for limit in ("MAX_GRAMMAR_CHARS", "MAX_TRIED"):
+        with monkeypatch.context() as patched:
+            patched.setattr(module, limit, 10)
+            assert grammars().grounded(admit(closed(a=TEXT, b={"type": "number"})), ("1 2 3 4 5 6 7 8 9 10 11 12",)) is None
+
+
+def test_the_lark_of_a_request_holds_each_text_once() -> None:
+    lark = grounded_grammar(admit(Catalog.load().get("agent_status").schema).mask_schema, Sources(("zyzzyva one", "second text")))
+    assert lark.count("substring_chunks") == 2

@@ -1,0 +1,268 @@
+"""Readers: what is read in a text, what is not, and that no text takes long."""
+
+from __future__ import annotations
+
+import datetime as dt
+import time
+from decimal import Decimal
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from schemas.readers import dates, numbers
+
+NUMBERS = """
+1,284 tasks | 1284 1 284 | 1284000
+1.284 tareas | 1284 1.284 | 128.4
+12 400 runs | 12400 12 400 | 12.4
+12'400 Fr | 12400 | 12.4
+12\u00a0400 € | 12400 | 1240
+12\u202f400 € | 12400 | 1240
+$1,234.56 | 1234.56 | 123456
+1.234,56 € | 1234.56 | 123456
+1,234,567.89 | 1234567.89 1234567 | 123456789
+1.234.567,89 | 1234567.89 1234567 | 1.234567
+S/ 2,450.00 | 2450 | 245000
+MXN 18.900,5 | 18900.5 18900 | 189005
+R$ 99,90 | 99.9 | 9990
+£0.07 | 0.07 | 0.7
+about 30% done | 30 | 0.3
+30 por ciento | 30 | 3
+99.95 percent | 99.95 | 9995
+al 7,5 % | 7.5 | 75
+12k calls | 12000 12 | 120
+12 K | 12000 | 12000000
+3.5k | 3500 | 35
+€4.2M | 4200000 | 42
+4 million | 4000000 | 400000
+4,2 millones de pesos | 4200000 | 42
+1 millón | 1000000 1 | 100000
+2 millions | 2000000 | 20
+1.2bn | 1200000000 | 12
+1.5 billion | 1500000000 | 15
+1,2 mil millones | 1200000000 | 12
+2.5 MM | 2500000 | 25
+85 mil soles | 85000 | 850
+12 miles de tareas | 12000 | 120
+40 thousand | 40000 | 400
+850 ms | 850 | 8500
+4.2 s | 4.2 4200 | 42
+4,2 segundos | 4.2 4200 | 42
+3 seconds | 3000 3 | 30
+1.5 sec | 1500 | 15
+900 segs | 900000 | 9
+2 minutes | 2 120000 | 20
+2 min | 120000 | 20
+3 minutos | 180000 | 30
+p95 at 1,250 ms | 1250 | 125
+zero failures | 0 | 1
+one failure | 1 | 10
+seven | 7 | 70
+twelve | 12 | 2
+nineteen | 19 | 90
+twenty-one | 21 | 201
+twenty one | 21 | 201
+ninety nine | 99 | 909
+one hundred | 100 | 1000
+a hundred | 100 | 10
+one hundred and five | 105 | 1005
+two hundred thirty-four | 234 | 20034
+twelve hundred | 1200 | 12100
+five thousand | 5000 | 500
+five thousand three hundred and two | 5302 | 5000302
+two hundred and five thousand | 205000 | 200005
+three million two hundred thousand | 3200000 | 3000200
+one billion | 1000000000 | 1000000
+four point two | 4.2 | 42
+four point two five | 4.25 | 425
+zero point five | 0.5 | 50
+twelve point seven seconds | 12.7 12700 | 127
+three seconds | 3000 | 30
+two minutes | 120000 | 20
+half | 50 | 2
+halfway there | 50 | 2
+three quarters | 75 | 7
+a dozen | 12 | 2
+twice | 2 | 20
+a couple of errors | 2 | 20
+once more | 1 | 111
+uno | 1 | 10
+veintiún fallos | 21 | 201
+veintidós | 22 | 202
+treinta y cinco | 35 | 305
+noventa y nueve | 99 | 909
+cien | 100 | 10
+ciento veinte | 120 | 10020
+quinientas tareas | 500 | 5
+doscientos cinco | 205 | 2005
+novecientas noventa | 990 | 90090
+mil | 1000 | 100
+mil doscientos | 1200 | 1000200
+veinte mil | 20000 | 2000
+doscientos cinco mil trescientos | 205300 | 205000300
+un millón doscientos mil | 1200000 | 1200
+dos mil millones | 2000000000 | 1002000
+cuatro coma dos | 4.2 | 42
+cuatro coma veinticinco | 4.25 | 425
+tres segundos | 3000 | 300
+la mitad | 50 | 5
+tres cuartos | 75 | 34
+una docena | 12 | 2
+twelve, twenty-five and thirty | 12 25 30 | 67 57 37 55
+on May five, twenty-two tasks | 5 22 | 27
+five twenty-two | 5 22 | 27
+diez, once y doce | 10 11 12 | 33 21 23
+twelve and thirty | 12 30 | 42 1230
+-3.5 °C | -3.5 3.5 | -35
+−12% | -12 12 | 0
+(-7) | -7 | 0
+-$300 | -300 | 0
+minus three | -3 3 | 0
+menos dos | -2 | 0
+menos 4 | -4 | 0
+5-3 | 5 3 | -3
+10-12 tasks | 10 12 | -12 1012
+10 12 | 10 12 | 1012
+INC-2231 | 2231 | -2231 22
+v1.2.3 | 1.2 2.3 3 | 123
+٣٤ | 34 | 3
+x² | | 2
+nothing here | | 0 1
+""".strip().splitlines()
+
+DATES = """
+2026-03-14 | 2026-03-14 | 2026-05-14
+14/03/2026 | 2026-03-14 | 2026-04-14
+03/14/2026 | 2026-03-14 | 2026-04-14
+4/5/2026 | 2026-04-05 2026-05-04 | 2026-06-05
+14.03.2026 | 2026-03-14 | 2026-04-14
+14-03-26 | 2026-03-14 | 2026-04-14
+14/3/26 | 2026-03-14 | 2026-04-14
+14-mar-26 | 2026-03-14 | 2026-04-14
+14-Mar-2026 | 2026-03-14 | 2026-04-14
+2026/3/4 | 2026-03-04 | 2026-05-04
+March 14, 2026 | 2026-03-14 | 2026-05-14
+14 March 2026 | 2026-03-14 | 2026-05-14
+14th of March 2026 | 2026-03-14 | 2026-04-14
+Mar 14 '26 | 2026-03-14 | 2026-04-14
+Sept 9, 2026 | 2026-09-09 | 2026-08-09
+Sep. 9, 2026 | 2026-09-09 | 2026-08-09
+the 22nd of May 2026 | 2026-05-22 | 2026-05-23
+May the first, 2026 | 2026-05-01 | 2026-05-02
+the twenty-second of May 2026 | 2026-05-22 | 2026-05-23
+thirtieth of June 2026 | 2026-06-30 | 2026-06-29
+thirty-first of July 2026 | 2026-07-31 | 2026-07-29
+May twenty-two, 2026 | 2026-05-22 | 2026-05-23
+14 de marzo de 2026 | 2026-03-14 | 2026-05-14
+14 marzo 2026 | 2026-03-14 | 2026-05-14
+el 1.º de mayo de 2026 | 2026-05-01 | 2026-05-02
+primero de mayo de 2026 | 2026-05-01 | 2026-05-02
+el veintidós de mayo de 2026 | 2026-05-22 | 2026-05-23
+5 de setiembre de 2026 | 2026-09-05 | 2026-08-05
+5 de septiembre del 2026 | 2026-09-05 | 2026-08-05
+3 ene 2026 | 2026-01-03 | 2026-02-03
+3 abr. 2026 | 2026-04-03 | 2026-02-03
+3 ago 2026 | 2026-08-03 | 2026-02-03
+3 dic 2026 | 2026-12-03 | 2026-02-03
+29 February 2024 | 2024-02-29 | 2023-03-01
+31 April 2026 | 2026-04-30 | 2026-05-01
+14 October (that year being 2026) | 2026-10-14 | 2026-11-14
+due the 22nd; plan of 3 May 2026 | 2026-05-22 2026-05-03 | 2026-05-21
+3 May twenty twenty-six | 2026-05-03 | 2026-06-03
+3 de mayo de dos mil veintiséis | 2026-05-03 | 2026-06-03
+3 May two thousand twenty-six | 2026-05-03 | 2026-06-03
+March 2026 | 2026-03-01 2026-03-31 | 2026-03-15
+marzo de 2026 | 2026-03-01 2026-03-31 | 2026-03-15
+2026-03 | 2026-03-01 2026-03-31 | 2026-04-30
+03/2026 | 2026-03-01 2026-03-31 | 2026-04-30
+Q1 2026 | 2026-01-01 2026-03-31 | 2026-06-30
+Q3 FY26 | 2026-07-01 2026-09-30 | 2026-06-30
+3T 2026 | 2026-07-01 2026-09-30 | 2026-06-30
+second quarter of 2026 | 2026-04-01 2026-06-30 | 2026-05-31
+segundo trimestre de 2026 | 2026-04-01 2026-06-30 | 2026-05-31
+H1 2026 | 2026-01-01 2026-06-30 | 2026-09-30
+second half of 2026 | 2026-07-01 2026-12-31 | 2026-09-30
+primer semestre 2026 | 2026-01-01 2026-06-30 | 2026-09-30
+the whole of 2026 | 2026-01-01 2026-12-31 | 2026-02-28
+week of 2 March 2026 | 2026-03-02 2026-03-06 2026-03-08 | 2026-03-09
+semana del 2 de marzo de 2026 | 2026-03-02 2026-03-08 | 2026-03-09
+week 12 of 2026 | 2026-03-16 2026-03-22 2026-03-20 | 2026-03-23
+W12 2026 | 2026-03-16 2026-03-22 | 2026-03-23
+semana 53, 2026 | 2026-12-28 2027-01-03 | 2027-01-04
+28 December to 3 January 2026 | 2025-12-28 2026-01-03 | 2024-12-28
+15 Nov 2026, due 10 January | 2027-01-10 | 2028-01-10
+yesterday | | 2026-01-01
+14 March | | 2026-03-14
+2026 | 2026-01-01 2026-12-31 | 2026-05-05
+version 1.2.3 of 10:00 | | 2003-01-02
+""".strip().splitlines()
+
+
+def told(lines: list[str]) -> list[tuple[str, list[str], list[str]]]:
+    rows = (line.split("|") for line in lines)
+    return [(text.strip(), is_read.split(), is_not.split()) for text, is_read, is_not in rows]
+
+
+def test_the_tables_are_long_enough() -> None:
+    assert len(NUMBERS) + len(DATES) >= 120
+
+
+@pytest.mark.parametrize(("text", "is_read", "is_not"), told(NUMBERS), ids=[row[0] for row in told(NUMBERS)])
+def test_a_number_is_read_in_each_of_its_forms(text: str, is_read: list[str], is_not: list[str]) -> None:
+    found = numbers(text)
+    assert set(map(Decimal, is_read)) <= found
+    assert not found & set(map(Decimal, is_not))
+
+
+@pytest.mark.parametrize(("text", "is_read", "is_not"), told(DATES), ids=[row[0] for row in told(DATES)])
+def test_a_date_is_read_in_each_of_its_forms(text: str, is_read: list[str], is_not: list[str]) -> None:
+    found = {day.isoformat() for day in dates(text)}
+    assert set(is_read) <= found
+    assert not found & set(is_not)
+
+
+def test_a_number_too_large_for_any_field_is_not_read() -> None:
+    assert not numbers("9" * 16) and not numbers("9" * 20_000)
+    assert numbers("9" * 15) == {Decimal("9" * 15)}
+
+
+SHAPES = {
+    "digits": "7", "dots": "1.", "commas": "123,", "spaced": "123 ", "dashes": "-", "dates": "12/3/26 ", "years": "1999 2000 3 may ", "points": "one point ",
+    "joiners": "one and ", "trailing": "and ", "hundreds": "hundred ", "millions": "mil millones ", "minus": "minus ", "letters": "x", "blanks": " ",
+    "units": "1.5 mil millones ", "quotes": "'26", "weeks": "week 12 ", "accents": "e\u0301", "emoji": "😀", "number words": "veintidós y cinco mil, ",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("piece", SHAPES.values(), ids=SHAPES.keys())
+@pytest.mark.parametrize("first", ["", "one ", "2026 "])
+def test_no_text_of_the_longest_length_takes_long(first: str, piece: str) -> None:
+    text = (first + piece * 20_000)[:20_000]
+    began = time.process_time()
+    numbers(text)
+    dates(text)
+    assert time.process_time() - began < 1.0
+
+
+PIECES = st.sampled_from([*"0123456789.,'-/ :%$€kM\n\u00a0", "one", "and", "point", "hundred", "mil", "millones", "y", "coma", "May", "2026", "week", "Q1", "menos"])
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.one_of(st.text(max_size=60), st.lists(PIECES, max_size=40).map("".join), st.lists(PIECES, max_size=40).map(" ".join)))
+def test_any_text_is_read_without_a_crash(text: str) -> None:
+    assert all(abs(value) < 10**15 and value.is_finite() for value in numbers(text))
+    assert all(isinstance(day, dt.date) for day in dates(text))
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.dates(dt.date(1990, 1, 1), dt.date(2099, 12, 31)), st.sampled_from(["{d:%Y-%m-%d}", "{d:%d/%m/%Y}", "{d:%B} {d.day}, {d.year}", "{d.day} {d:%b} {d:%Y}"]))
+def test_every_day_written_is_read(day: dt.date, form: str) -> None:
+    assert day in dates(f"done by {form.format(d=day)}.")
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.decimals(-(10**9), 10**9, places=2))
+def test_every_number_written_is_read_in_both_languages(value: Decimal) -> None:
+    english = f"{value:,}"
+    spanish = english.translate(str.maketrans(",.", ".,"))
+    assert value in numbers(f"it was {english} then") and value in numbers(f"fue {spanish} entonces")
