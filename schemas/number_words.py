@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from decimal import Decimal
+from itertools import pairwise
 
 _SMALL = {
     "zero": 0, "one": 1, "two": 2, "three": 3, "four": 4, "five": 5, "six": 6, "seven": 7, "eight": 8, "nine": 9, "ten": 10, "eleven": 11, "twelve": 12,
@@ -80,7 +81,7 @@ def _sums(run: list[str]) -> Iterator[Decimal]:
     for piece in (*_pieces(run, _JOINERS | _POINTS), *_pieces(run, _POINTS)):
         numerals = [_total(numeral) for numeral in _numerals(piece)]
         yield from map(Decimal, numerals)
-        for one, two in zip(numerals, numerals[1:], strict=False):
+        for one, two in pairwise(numerals):
             if one in (19, 20) and 10 <= two <= 99:
                 yield Decimal(one * 100 + two)  # twenty twenty-six
     yield from _with_point(run)

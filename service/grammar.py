@@ -106,13 +106,17 @@ class Grammars:
         Only for a schema that `compiled` accepted: what is added is bounded by the texts.
         """
         try:
-            grammar = LLMatcher.grammar_from_lark(grounded_grammar(admitted.mask_schema, Sources(texts)))
+            lark = grounded_grammar(admitted.mask_schema, Sources(texts))
         except GrammarTooLarge:
-            return _ungrounded(admitted, "too large")
-        matcher = LLMatcher(self._tokenizer, grammar, log_level=0)
+            _tell_ungrounded(admitted, "too large")
+            return None
+        matcher = LLMatcher(self._tokenizer, LLMatcher.grammar_from_lark(lark), log_level=0)
         if not matcher.is_error():
             matcher.compute_bitmask()
-        return _ungrounded(admitted, _first_line(matcher.get_error())) if matcher.is_error() else Compiled(matcher, self._vocab_size)
+        if matcher.is_error():
+            _tell_ungrounded(admitted, _first_line(matcher.get_error()))
+            return None
+        return Compiled(matcher, self._vocab_size)
 
     def _compile(self, admitted: AdmittedSchema, trusted: bool) -> Compiled:
         grammar = grammar_of(admitted.mask_schema)
@@ -153,7 +157,7 @@ def without_markers(tokenizer_json: str) -> str:
     return json.dumps(tokenizer)
 
 
-def _ungrounded(admitted: AdmittedSchema, why: str) -> None:
+def _tell_ungrounded(admitted: AdmittedSchema, why: str) -> None:
     logger.warning("no grounded grammar", extra={"schema_digest": admitted.digest, "why": why})
 
 

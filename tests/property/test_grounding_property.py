@@ -40,7 +40,7 @@ TEXTS = st.one_of(
     st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1, max_size=60),
 ).filter(lambda text: bool(text.strip()))  # fmt: skip
 
-LEAVES = st.sampled_from([
+LEAVES: st.SearchStrategy[dict[str, Any]] = st.sampled_from([
     {"type": "string"}, {"type": "string", "maxLength": 6}, {"type": "string", "minLength": 4}, {"type": "string", "minLength": 2, "maxLength": 3},
     {"type": "string", "x-grounding": "extract", "format": "email"}, {"type": "string", "x-grounding": "extract", "pattern": "^[a-z]+(-[a-z0-9]+)*$"},
     {"type": "string", "format": "date"}, {"type": "integer"}, {"type": "integer", "minimum": 1, "maximum": 31}, {"type": "number"}, {"type": "number", "exclusiveMinimum": 3},

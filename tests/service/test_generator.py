@@ -196,7 +196,7 @@ async def test_a_prompt_without_room_for_a_report_is_refused(generator: Generato
 
 
 async def test_more_tokens_than_there_is_room_for_are_refused_by_name(generator: Generator) -> None:
-    with pytest.raises(RequestInvalid, match="options.max_new_tokens") as caught:
+    with pytest.raises(RequestInvalid, match="max_new_tokens") as caught:
         await generator.generate(request(max_new_tokens=tiny.CONTEXT_LENGTH))
     (violation,) = caught.value.violations
     room = int(violation.description.split("at most ")[1].split()[0])
@@ -275,9 +275,9 @@ async def test_cancelling_the_task_frees_its_slot(scripted: tuple[Generator, Ran
 async def test_a_full_queue_and_a_closed_engine_are_told(scripted: tuple[Generator, RandomExecutor]) -> None:
     generator, executor = scripted
     executor.gate.clear()
-    first = asyncio.create_task(generator.generate(request("note")))
+    first = asyncio.create_task(generator.generate(request("note", grounding=Grounding.OFF)))
     await asyncio.to_thread(executor.entered.wait, 10)
-    tasks = [first, *(asyncio.create_task(generator.generate(request("note"))) for _ in range(6))]
+    tasks = [first, *(asyncio.create_task(generator.generate(request("note", grounding=Grounding.OFF))) for _ in range(6))]
     done, pending = await asyncio.wait(tasks, timeout=0.5)
     assert done and all(isinstance(task.exception(), QueueFull) for task in done)
     executor.gate.set()
