@@ -32,7 +32,6 @@ test: .venv/.dev ## run every test
 
 lint: .venv/.dev ## ruff, mypy, buf lint, stale-stub check
 	$(BIN)/ruff check .
-	$(BIN)/ruff format --check service schemas tests --exclude service/pb
 	$(BIN)/mypy
 	$(BIN)/buf lint
 	$(BIN)/python -m service.generate_stubs --check

@@ -139,6 +139,7 @@ def pretrain(
     size: Annotated[SizeName, typer.Option(help="Parameters of the base, roughly.")] = "14m",
     minutes: Annotated[float | None, typer.Option(min=0.01, help="Stop after these minutes of training.")] = None,
     tokens: Annotated[float | None, typer.Option(min=1, help="Stop after this many tokens, such as 600e6.")] = None,
+    init: Annotated[Path | None, typer.Option(help="A base to start from (such as service/embedded/base), not random weights.", file_okay=False)] = None,
     batch_scale: Annotated[float, typer.Option(min=0.01, help="Times the curriculum's batches: 1 on a CPU, 16 on a large GPU.")] = 1.0,
     workers: Annotated[int, typer.Option(min=0, help="Processes that write notes beside training.")] = 1,
     compiled: Annotated[bool, typer.Option("--compiled", help="Compile the model first (pays off on a GPU).")] = False,
@@ -172,7 +173,7 @@ def pretrain(
         warmup_tokens=3e5 * batch_scale,
     )
     with failures_shown():
-        where = runs.make_base(tokenizer, output, plan, device, threads, say)
+        where = runs.make_base(tokenizer, output, plan, device, threads, say, init)
     say(f"wrote {where}")
 
 

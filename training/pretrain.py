@@ -205,8 +205,13 @@ class Progress:
         return min(1.0, max(self.tokens / plan.tokens, self.elapsed_s / 60 / plan.minutes))
 
 
-def pretrain(tokenizer_path: Path, output: Path, plan: PretrainPlan, device: str = "cpu", report: Callable[[str], None] = print) -> Path:
-    """Train a base and return the directory of its weights (``output/model``)."""
+def pretrain(
+    tokenizer_path: Path, output: Path, plan: PretrainPlan, device: str = "cpu", report: Callable[[str], None] = print, init: Path | None = None
+) -> Path:  # fmt: skip
+    """Train a base and return the directory of its weights (``output/model``).
+
+    ``init``: a base of the same size and tokenizer to start from instead of random weights.
+    """
     output.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(plan.seed)
     torch.set_float32_matmul_precision("high")
@@ -217,6 +222,11 @@ def pretrain(tokenizer_path: Path, output: Path, plan: PretrainPlan, device: str
     if (output / "checkpoint" / "progress.json").exists():
         progress = _restore(output / "checkpoint", model, steps)
         report(f"resumed at {progress.tokens / 1e6:.1f}M tokens")
+    elif init is not None:
+        missing, unknown = model.load_state_dict(load_weights(init), strict=False)  # the head is tied to the embedding and not in the file
+        if unknown or set(missing) - {"lm_head.weight"}:
+            raise ValueError(f"{init} is no base of size {plan.size}: it lacks {missing}, has {unknown}")
+        report(f"starting from {init}")
     backbone = torch.compile(model.model, dynamic=True) if plan.compiled else model.model
     report(f"{plan.size}: {sum(p.numel() for p in model.parameters()) / 1e6:.1f}M parameters on {device}")
     run = _Run(plan, device, output, model, backbone, steps, progress, _Log(output / "log.jsonl", report))

@@ -164,7 +164,7 @@ def _pretrain(at: Places, plan: FullPlan, say: Say) -> None:
     make_base(at.tokenizer, at.base, base, plan.device, plan.threads, say)
 
 
-def make_base(tokenizer: Path, output: Path, plan: Any, device: str, threads: int | None, say: Say = print) -> Path:
+def make_base(tokenizer: Path, output: Path, plan: Any, device: str, threads: int | None, say: Say = print, init: Path | None = None) -> Path:
     """Pre-train a base by a ``training.pretrain.PretrainPlan``; returns the directory of its weights."""
     import torch
 
@@ -173,7 +173,7 @@ def make_base(tokenizer: Path, output: Path, plan: Any, device: str, threads: in
     if threads:
         torch.set_num_threads(threads)
     output.mkdir(parents=True, exist_ok=True)
-    return pretrain(tokenizer, output, plan, device, say)
+    return pretrain(tokenizer, output, plan, device, say, init)
 
 
 def _finetune(at: Places, plan: FullPlan) -> None:
