@@ -43,10 +43,10 @@ def test_the_grid_has_both_writers_and_modes_for_every_slice_an_adapter_knows(va
         for c in grid([values], [small, others], "agent_status")
     ]
     assert found == [
-        ("unseen_values", "base", "free", 2), ("unseen_values", "base", "backstop", 2),
-        ("unseen_values", "agent_status", "free", COUNT), ("unseen_values", "agent_status", "backstop", COUNT),
-        ("unseen_schemas", "base", "free", 2), ("unseen_schemas", "base", "backstop", 2),
-    ]  # fmt: skip
+        *(("unseen_values", "base", mode, 2) for mode in ("free", "mask", "backstop")),
+        *(("unseen_values", "agent_status", mode, COUNT) for mode in ("free", "mask", "backstop")),
+        *(("unseen_schemas", "base", mode, 2) for mode in ("free", "mask", "backstop")),
+    ]
 
 
 def test_a_measured_cell_is_not_measured_again(cell: Cell, tmp_path: Path) -> None:
@@ -114,7 +114,7 @@ def test_machines_read_json(done: Bench, tmp_path: Path) -> None:
     reliability.write(done, tmp_path / "bench")
     told = json.loads((tmp_path / "bench" / "reliability.json").read_text("utf-8"))
     assert [(c["slice"], c["writer"], c["mode"], c["n"], c["valid"]) for c in told["cells"]] == [
-        ("unseen_values", writer, mode, 4, 3) for writer in ("base", "agent_status") for mode in ("free", "backstop")
+        ("unseen_values", writer, mode, 4, 3) for writer in ("base", "agent_status") for mode in ("free", "mask", "backstop")
     ]
     assert told["models"]["adapter"]["digest"] == ADAPTER.adapter_digest
     assert told["made"]["versions"]["torch"] and told["made"]["cpu_count"]
@@ -153,8 +153,8 @@ def test_the_whole_bench_runs_and_resumes(
     monkeypatch.setattr(bench, "WARM_UP_COUNT", 1)
     ways = {"count": 1, "base_count": 1, "seed": 5, "cache": tmp_path / "cache", "threads": 1}
     first = bench.main(base=str(tiny_base), adapters=[tiny_adapter], output=tmp_path / "bench", **ways)  # type: ignore[arg-type]
-    assert len(first.evaluations) == 10 and first.models.adapter_id == "tiny_status"
-    assert len(list((tmp_path / "cache").iterdir())) == 10
+    assert len(first.evaluations) == 15 and first.models.adapter_id == "tiny_status"
+    assert len(list((tmp_path / "cache").iterdir())) == 15
     monkeypatch.setattr(bench, "timings", lambda *args: iter(first.timings))
     monkeypatch.setattr(bench, "evaluate", lambda *args, **kwargs: pytest.fail("decoded again"))
     again = bench.main(base=str(tiny_base), adapters=[tiny_adapter], output=tmp_path / "bench", **ways)  # type: ignore[arg-type]
