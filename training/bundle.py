@@ -2,7 +2,7 @@
 
 Owns which files go into the package and what the cards say: only what the metadata and the bench's scores hold. Run it with
 
-    escribano-train bundle --base runs/full/base/model --adapter runs/full/adapters/agent_status --scores bench/reliability.json
+    python -c "from pathlib import Path; from training.bundle import bundle_base; bundle_base(Path('runs/full/base/model'))"
 """
 
 from __future__ import annotations
