@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -21,9 +21,10 @@ from schemas.keywords import Finding
 from schemas.prompt import SignatureTooLong, render
 from schemas.validation import CheckedText, ReportValidator
 from service.adapters import Adapter, AdapterStore, adapter_directories, read_adapter
+from service.backtrack import Backtracking, Start
 from service.checkpoint import EMBEDDED_ADAPTERS, Base, read_base
 from service.engine.engine import Engine, EngineClosed, EngineFull
-from service.engine.sequence import Completion, Ending, Job, JobExpired
+from service.engine.sequence import Completion, DeadEnd, Ending, Job, JobExpired
 from service.errors import (
     DeadlineExceeded,
     FieldViolation,
@@ -40,12 +41,14 @@ from service.result import FinishReason, GenerationResult
 DEFAULT_MAX_NEW_TOKENS = 1024
 MAX_CONTEXT = 8192
 """Longest context served, in tokens: the cache of every slot is this long at most."""
-MAX_ATTEMPTS = 3
-"""How often a report that only a checked keyword refuses is decoded again, the first time included."""
+MAX_ATTEMPTS = 12
+"""How often a report that only a checked keyword refuses is decoded, the first time included."""
+HOT_ATTEMPTS = 2
+"""How many of them, the last ones, begin anew and hotter; those between go back to what was wrong (`service/backtrack.py`)."""
 STRANGERS_AT_ONCE = 2
 """How many requests with a schema of their own are made ready at once; those of the catalog never wait for them."""
 RETRY_TEMPERATURE = 0.7
-"""A second attempt must differ from the first: it is sampled at least this hot, from a seed of its own."""
+"""An attempt anew must differ from the first: it is sampled at least this hot, from a seed of its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,14 +143,26 @@ class Generator:
         began = time.monotonic()
         plan = await self._made_ready(request)
         spent: list[Completion] = []
-        checked = CheckedText(None, ())
+        checked, search, start = CheckedText(None, ()), Backtracking(self._decode), Start()
         for attempt in range(MAX_ATTEMPTS):
-            spent.append(await self._decoded(plan, _options(request.options, attempt), deadline))
+            if start is None or attempt >= MAX_ATTEMPTS - HOT_ATTEMPTS:
+                options, start = _hotter(request.options, attempt), None
+            else:
+                options = request.options
+            try:
+                spent.append(await self._decoded(plan, options, start or Start(), deadline))
+            except DeadEnd:
+                if start is None or not start.vetoed:
+                    raise
+                start = search.dead()
+                continue
             text = self._text(spent[-1])
             checked = await asyncio.to_thread(plan.validator.check, text)
             if checked.valid or spent[-1].ending is Ending.LENGTH or request.options.mode is Mode.FREE:
                 return self._result(plan, spent, text, checked, time.monotonic() - began)
-        raise ReportInvalid(checked.violations, MAX_ATTEMPTS)
+            if start is not None:
+                start = search.after(spent[-1].token_ids, spent[-1].choices, text, checked.value, checked.violations)
+        raise ReportInvalid(checked.violations, len(spent))
 
     # --- the steps ------------------------------------------------------------------------------------------------
 
@@ -210,12 +225,13 @@ class Generator:
         bos = self._base.config.bos_id
         return (*([] if bos is None else [bos]), *ids)
 
-    async def _decoded(self, plan: _Plan, options: DecodingOptions, deadline: float | None) -> Completion:
+    async def _decoded(self, plan: _Plan, options: DecodingOptions, start: Start, deadline: float | None) -> Completion:
         """One attempt, waited for."""
         matcher = None if plan.grammar is None else plan.grammar.fresh()
         adapter = None if plan.adapter is None else plan.adapter.adapter_digest
         job = Job(
-            plan.prompt_ids, self._base.config.eos_ids, plan.max_new_tokens, adapter, matcher, options.temperature, options.seed, deadline
+            plan.prompt_ids, self._base.config.eos_ids, plan.max_new_tokens, adapter, matcher, options.temperature, options.seed, deadline,
+            start.token_ids, start.vetoed,
         )  # fmt: skip
         try:
             return await asyncio.wrap_future(self._engine.submit(job))
@@ -225,7 +241,10 @@ class Generator:
             raise ShuttingDown() from None
 
     def _text(self, completion: Completion) -> str:
-        return self._base.tokenizer.decode(list(completion.token_ids), skip_special_tokens=False)
+        return self._decode(completion.token_ids)
+
+    def _decode(self, token_ids: Sequence[int]) -> str:
+        return self._base.tokenizer.decode(list(token_ids), skip_special_tokens=False)
 
     def _result(self, plan: _Plan, spent: list[Completion], text: str, checked: CheckedText, total_s: float) -> GenerationResult:
         last, adapter = spent[-1], plan.adapter
@@ -245,9 +264,6 @@ class Generator:
         )  # fmt: skip
 
 
-def _options(options: DecodingOptions, attempt: int) -> DecodingOptions:
-    """The options of an attempt: the caller's at first, then hotter and with another seed."""
-    if attempt == 0:
-        return options
+def _hotter(options: DecodingOptions, attempt: int) -> DecodingOptions:
+    """The options of an attempt anew: hotter and with another seed."""
     return replace(options, temperature=max(options.temperature, RETRY_TEMPERATURE), seed=options.seed ^ (attempt << 32))
-

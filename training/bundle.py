@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 EMBEDDED = Path(__file__).parent.parent / "service" / "embedded"
-BASE_FILES = ("model.safetensors", "config.json", "tokenizer.json", "metadata.json")
+BASE_FILES = ("model.safetensors", "config.json", "tokenizer.json", "tokenizer_config.json", "metadata.json")
 ADAPTER_FILES = ("adapter_model.safetensors", "adapter_config.json", "metadata.json")
 LARGEST_BYTES = 40_000_000
 """Everything that ships, together."""

@@ -26,6 +26,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedTokenize
 from trl import SFTConfig, SFTTrainer  # type: ignore[attr-defined]
 
 from training.encode import PairEncoder
+from training.pretrain import completion_loss
 from training.synthesize import Pair
 
 TARGETS = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
@@ -92,6 +93,19 @@ def arguments(plan: FinetunePlan, work: Path, device: str) -> SFTConfig:
     )  # fmt: skip
 
 
+class CompletionTrainer(SFTTrainer):  # type: ignore[misc]
+    """SFTTrainer that computes logits where the report is and nowhere else.
+
+    trl's own loss takes log-probabilities, entropy and the best token of every place: a third of a step at this width.
+    """
+
+    def compute_loss(self, model: Any, inputs: dict[str, Tensor], return_outputs: bool = False, num_items_in_batch: Any = None) -> Any:
+        plain = self.accelerator.unwrap_model(model).get_base_model()
+        with self.accelerator.autocast():
+            loss = completion_loss(plain, plain.model, inputs)
+        return (loss, {}) if return_outputs else loss
+
+
 def finetune(base: str, pairs: Iterable[Pair], output: Path, plan: FinetunePlan, *, schema_id: str, schema_digest: str, data_hash: str,
              device: str = "cpu") -> dict[str, Any]:  # fmt: skip
     """Train an adapter and write it to ``output``; a killed run resumes from ``output/.work``. Returns its metadata."""
@@ -101,7 +115,7 @@ def finetune(base: str, pairs: Iterable[Pair], output: Path, plan: FinetunePlan,
     tokenizer.pad_token = tokenizer.pad_token or tokenizer.eos_token
     data, too_long = dataset(tokenizer, pairs, plan.max_length)
     work = output / ".work"
-    trainer = SFTTrainer(
+    trainer = CompletionTrainer(
         model=model, args=arguments(plan, work, device), train_dataset=data, processing_class=tokenizer, peft_config=plan.lora(),
         data_collator=collate,
     )  # fmt: skip

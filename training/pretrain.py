@@ -1,6 +1,6 @@
 """Pre-training of the base: a small Mistral that turns any note into JSON under any schema it is shown.
 
-Owns the data stream (notes generated beside training, on every core), the optimizer and the checkpoints. Run it with
+Owns the optimizers, the run and its checkpoints; the notes come from `training/stream.py`. Run it with
 
     escribano-train pretrain --tokenizer runs/tokenizer --output runs/base --minutes 25      # 2 cores: see docs/training-log.md
     escribano-train pretrain ... --device cuda --tokens 600e6                                # one GPU
@@ -14,9 +14,8 @@ import contextlib
 import json
 import math
 import os
-import random
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -24,59 +23,35 @@ from typing import Any
 import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
-from torch.utils.data import DataLoader, IterableDataset, get_worker_info
+from torch.utils.data import DataLoader
 from transformers import MistralConfig, MistralForCausalLM, PreTrainedTokenizerBase, PreTrainedTokenizerFast
 
-from training.encode import Encoded, PairEncoder
+from training.induction import write_induction
 from training.muon import Muon
-from training.synthesize import Family, pair
+from training.stream import CURRICULUM, IGNORED, Notes, Phase
 
-IGNORED = -100
-MULTIPLE = 32  # batch lengths are rounded up to this, so that a batch holds rows of about one length
+ROPE_THETA = 1e6  # slow rotations, so that contents can be compared from one end of a note to the other
 
 
 @dataclass(frozen=True)
 class ModelSize:
-    """Width and depth of a base."""
+    """Width and depth of a base. Each head has keys and values of its own (see `training/induction.py`)."""
 
     hidden_size: int = 384
     num_layers: int = 8
     num_heads: int = 6
-    num_kv_heads: int = 2
     intermediate_size: int = 1024
 
     def config(self, tokenizer: PreTrainedTokenizerBase) -> MistralConfig:
         return MistralConfig(
             vocab_size=len(tokenizer), hidden_size=self.hidden_size, num_hidden_layers=self.num_layers, num_attention_heads=self.num_heads,
-            num_key_value_heads=self.num_kv_heads, head_dim=self.hidden_size // self.num_heads, intermediate_size=self.intermediate_size,
-            max_position_embeddings=4096, rope_parameters={"rope_type": "default", "rope_theta": 10_000.0}, sliding_window=None, tie_word_embeddings=True,
+            num_key_value_heads=self.num_heads, head_dim=self.hidden_size // self.num_heads, intermediate_size=self.intermediate_size,
+            max_position_embeddings=4096, rope_parameters={"rope_type": "default", "rope_theta": ROPE_THETA}, sliding_window=None, tie_word_embeddings=True,
             bos_token_id=tokenizer.bos_token_id, eos_token_id=tokenizer.eos_token_id, pad_token_id=tokenizer.pad_token_id,
         )  # fmt: skip
 
 
-SIZES = {"3m": ModelSize(192, 6, 6, 3, 512), "5m": ModelSize(256, 6, 4, 4, 704), "14m": ModelSize()}
-
-
-@dataclass(frozen=True)
-class Phase:
-    """A stretch of the curriculum: up to which share of the run, on what, in what portions.
-
-    ``weights`` are of notes, not of tokens (an echo has about 60 tokens, the pairs of a note about 900); ``batch_tokens`` include padding.
-    """
-
-    until: float
-    weights: dict[Family, float]
-    batch_tokens: int
-    max_length: int
-
-
-CURRICULUM = (
-    Phase(0.20, {"echo": 0.8, "copying": 0.2}, 3072, 256),
-    Phase(0.30, {"echo": 0.2, "copying": 0.45, "generated": 0.35}, 4096, 512),
-    Phase(0.45, {"echo": 0.05, "copying": 0.25, "generated": 0.7}, 4096, 640),
-    Phase(1.00, {"copying": 0.25, "generated": 0.75}, 4096, 768),
-)
-"""Copying first: on whole notes alone the loss stays flat for millions of tokens before the model finds out how to copy (docs/training-log.md)."""
+SIZES = {"3m": ModelSize(192, 6, 3, 512), "5m": ModelSize(256, 6, 4, 704), "14m": ModelSize()}
 
 
 @dataclass(frozen=True)
@@ -103,59 +78,6 @@ class PretrainPlan:
     def phase(self, share: float) -> Phase:
         """The phase that a share of the run belongs to."""
         return next((p for p in self.curriculum if share < p.until), self.curriculum[-1])
-
-
-# --- data ------------------------------------------------------------------------------------------------------------
-
-
-class Notes(IterableDataset[dict[str, Tensor]]):
-    """Endless batches of encoded pairs, sorted by length inside a pool so that little is padding.
-
-    Worker w of n draws seeds w, w+n, ... from ``start``; a resumed run starts past what was used.
-    """
-
-    def __init__(self, tokenizer_path: Path, plan: PretrainPlan, phase: Phase, start: int = 0, pool: int = 1024) -> None:
-        self.tokenizer_path, self.plan, self.phase, self.start, self.pool = tokenizer_path, plan, phase, start, pool
-
-    def __iter__(self) -> Iterator[dict[str, Tensor]]:
-        worker = get_worker_info()
-        index, step = (worker.id, worker.num_workers) if worker else (0, 1)
-        encode = PairEncoder(PreTrainedTokenizerFast.from_pretrained(self.tokenizer_path))
-        rng = random.Random(f"{self.plan.seed}:{self.start}:{index}")
-        number = self.start + index
-        families, weights = list(self.phase.weights), list(self.phase.weights.values())
-        while True:
-            encoded: list[Encoded] = []
-            while len(encoded) < self.pool:
-                family = rng.choices(families, weights)[0]
-                encoded.extend(encode(p) for p in pair(family, "train", f"{self.plan.seed}:{number}"))
-                number += step
-            fitting = [e for e in encoded if len(e.token_ids) <= self.phase.max_length]
-            yield from _batches(rng, fitting, round(self.phase.batch_tokens * self.plan.batch_scale))
-
-
-def _batches(rng: random.Random, encoded: list[Encoded], batch_tokens: int) -> list[dict[str, Tensor]]:
-    """Group by rounded length. Tensors are (rows, length) int64; labels of prompt and padding are IGNORED."""
-    buckets: dict[int, list[Encoded]] = {}
-    for item in encoded:
-        buckets.setdefault(-(-len(item.token_ids) // MULTIPLE) * MULTIPLE, []).append(item)
-    out: list[dict[str, Tensor]] = []
-    for length, items in buckets.items():
-        rows = max(1, batch_tokens // length)
-        out.extend(collate(items[i : i + rows], length, rows) for i in range(0, len(items), rows))
-    rng.shuffle(out)
-    return out
-
-
-def collate(items: list[Encoded], length: int, rows: int) -> dict[str, Tensor]:
-    """Pad to (rows, length); missing rows are all padding, so that a length has one shape only."""
-    ids = torch.zeros((rows, length), dtype=torch.long)
-    labels = torch.full((rows, length), IGNORED, dtype=torch.long)
-    for row, item in enumerate(items):
-        size = len(item.token_ids)
-        ids[row, :size] = torch.tensor(item.token_ids)
-        labels[row, item.prompt_length : size] = ids[row, item.prompt_length : size]
-    return {"input_ids": ids, "labels": labels, "num_tokens": torch.tensor(sum(len(i.token_ids) for i in items)), "num_pairs": torch.tensor(len(items))}
 
 
 # --- optimization ----------------------------------------------------------------------------------------------------
@@ -217,6 +139,7 @@ def pretrain(
     torch.set_float32_matmul_precision("high")
     tokenizer = PreTrainedTokenizerFast.from_pretrained(tokenizer_path)
     model: Any = MistralForCausalLM(SIZES[plan.size].config(tokenizer))  # type: ignore[no-untyped-call]
+    write_induction(model, plan.seed)
     model.to(device)
     steps, progress = optimizers(model, plan), Progress()
     if (output / "checkpoint" / "progress.json").exists():
@@ -251,7 +174,7 @@ class _Run:
     def through(self, phase: Phase, tokenizer_path: Path) -> None:
         """Train until the phase ends."""
         workers = self.plan.num_workers
-        notes = Notes(tokenizer_path, self.plan, phase, start=self.progress.pairs)
+        notes = Notes(tokenizer_path, phase, self.plan.seed, self.plan.batch_scale, start=self.progress.pairs)
         loader = DataLoader(notes, batch_size=None, num_workers=workers, prefetch_factor=4 if workers else None, pin_memory=self.device == "cuda")
         last = saved = time.monotonic()
         for batch in loader:

@@ -1,4 +1,7 @@
-"""The tokenizer of the shipped base: byte-level BPE, digits one by one, structural runs of JSON as single tokens.
+"""The tokenizer of the shipped base: byte-level BPE, words without the space before them, digits one by one, structural runs of JSON as single tokens.
+
+A word is spelled by the same tokens wherever it stands. Where the space is part of the word (as in most vocabularies), the first word of a value is spelled
+otherwise in the report ("Ana) than in the note ( Ana), and a small model must learn every pair of spellings before it can copy.
 
 Owns training of the vocabulary; any other checkpoint brings its own tokenizer. Run it with
 
@@ -23,7 +26,7 @@ CONTEXT_LENGTH = 4096
 
 _PIECES = Regex(
     r'":(?:null|true|false)[,}\]{\["]*'  # a property's literal with the punctuation up to the next name
-    r"|[ _]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"
+    r"|_?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"
 )
 
 

@@ -6,6 +6,7 @@ Owns the bookkeeping of a sequence and the acceptance of one step's logits. Know
 from __future__ import annotations
 
 import time
+from collections.abc import Collection
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from enum import Enum
@@ -40,7 +41,10 @@ class Ending(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """What to decode. `temperature` 0 is greedy; `adapter` a digest; `deadline` on time.monotonic()'s clock."""
+    """What to decode. `temperature` 0 is greedy; `adapter` a digest; `deadline` on time.monotonic()'s clock.
+
+    `written_ids` are the first tokens of the output, taken as given; `vetoed` may not follow them.
+    """
 
     prompt_ids: tuple[int, ...]
     eos_ids: tuple[int, ...]
@@ -50,16 +54,27 @@ class Job:
     temperature: float = 0.0
     seed: int = 0
     deadline: float | None = None
+    written_ids: tuple[int, ...] = ()
+    vetoed: frozenset[int] = frozenset()
 
     def __post_init__(self) -> None:
-        assert self.prompt_ids and self.eos_ids and self.max_new_tokens >= 1
+        assert self.prompt_ids and self.eos_ids and self.max_new_tokens >= 1 and len(self.written_ids) <= self.max_new_tokens
+
+    @property
+    def num_known(self) -> int:
+        """Tokens to run before the first choice."""
+        return len(self.prompt_ids) + len(self.written_ids)
 
 
 @dataclass(frozen=True, slots=True)
 class Completion:
-    """What was decoded, without the end-of-sequence token. Counts of tokens and passes; seconds."""
+    """What was decoded, without the end-of-sequence token. Counts of tokens and passes; seconds.
+
+    `choices`: the indexes of the tokens that were chosen, neither forced nor written before.
+    """
 
     token_ids: tuple[int, ...]
+    choices: tuple[int, ...]
     ending: Ending
     num_forced_tokens: int
     num_forward_passes: int
@@ -74,7 +89,7 @@ class JobExpired(Exception):
 
 
 class DeadEnd(Exception):
-    """The matcher allows no token at all, not even the end."""
+    """No token may come next, not even the end: the matcher allows none, or all it allows are vetoed."""
 
 
 class JobCancelled(Exception):
@@ -95,6 +110,7 @@ class Sequence:
     pending: list[int] = field(default_factory=list)
     num_run: int = 0
     output: list[int] = field(default_factory=list)
+    choices: list[int] = field(default_factory=list)
     num_forced_tokens: int = 0
     num_forward_passes: int = 0
     num_interventions: int = 0
@@ -105,11 +121,14 @@ class Sequence:
     _draw: np.random.Generator | None = None
 
     def start(self, slot: int) -> None:
-        """Take a slot; tokens that the grammar forces at the very start go in with the prompt."""
+        """Take a slot; what is written already, and tokens that the grammar forces at the very start, go in with the prompt."""
         self.slot, self.started_at = slot, time.monotonic()
-        self.pending = list(self.job.prompt_ids)
+        self.pending = [*self.job.prompt_ids, *self.job.written_ids]
+        self.output = list(self.job.written_ids)
         self._draw = np.random.default_rng(self.job.seed)
         if self.job.matcher is not None:
+            for token in self.job.written_ids:
+                self.job.matcher.consume(token)
             self._force(self.job.matcher)
 
     def needless(self) -> JobCancelled | JobExpired | None:
@@ -120,10 +139,10 @@ class Sequence:
         return JobExpired() if late else None
 
     def row(self, budget: int) -> Row:
-        """The next tokens to run, at most ``budget``; logits from the prompt's last token on."""
+        """The next tokens to run, at most ``budget``; logits from the last token known beforehand on."""
         tokens = tuple(self.pending[:budget])
         end = self.num_run + len(tokens)
-        known = max(self.num_run, len(self.job.prompt_ids) - 1)
+        known = max(self.num_run, self.job.num_known - 1)
         return Row(self.slot, self.num_run, tokens, max(0, end - known), self.job.adapter)
 
     def accept(self, row: Row, logits: Logits) -> None:
@@ -149,7 +168,8 @@ class Sequence:
 
     def _choose(self, logits: Logits) -> None:
         matcher = self.job.matcher
-        masked = logits if matcher is None else _masked(logits, matcher.allowed())
+        vetoed = self.job.vetoed if len(self.output) == len(self.job.written_ids) else ()
+        masked = logits if matcher is None else _masked(logits, matcher.allowed(), vetoed)
         token = self._sampled(masked)
         if token not in self.job.eos_ids and len(self.output) >= self.job.max_new_tokens:
             self.ending = Ending.LENGTH  # the token is dropped, so that the mask's hand in it counts for nothing
@@ -161,6 +181,7 @@ class Sequence:
             self._append(token, matcher)
 
     def _append(self, token: int, matcher: Matcher | None) -> None:
+        self.choices.append(len(self.output))
         self.output.append(token)
         self.pending = [token]
         if matcher is not None:
@@ -188,12 +209,15 @@ class Sequence:
         assert self.ending is not None
         now = time.monotonic()
         return Completion(
-            tuple(self.output), self.ending, self.num_forced_tokens, self.num_forward_passes, self.num_interventions,
+            tuple(self.output), tuple(self.choices), self.ending, self.num_forced_tokens, self.num_forward_passes, self.num_interventions,
             self.started_at - self.queued_at, self.prefilled_at - self.started_at, now - self.prefilled_at,
         )  # fmt: skip
 
 
-def _masked(logits: Logits, allowed: NDArray[np.bool_]) -> Logits:
+def _masked(logits: Logits, allowed: NDArray[np.bool_], vetoed: Collection[int]) -> Logits:
+    if vetoed:
+        allowed = allowed.copy()
+        allowed[list(vetoed)] = False
     if not allowed.any():
-        raise DeadEnd("the grammar allows no token")
+        raise DeadEnd("nothing allowed is left to choose" if vetoed else "the grammar allows no token")
     return np.where(allowed, logits, np.float32(-np.inf))

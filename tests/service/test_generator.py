@@ -41,13 +41,21 @@ VERDICT = {
     "properties": {"status": {"enum": ["on_track", "at_risk", "off_track"]}, "done": {"type": "boolean"}},
 }  # fmt: skip
 PAIR = {"type": "array", "items": {"type": "boolean"}, "minItems": 2, "maxItems": 2, "uniqueItems": True}
+TWINS = {"type": "array", "items": {"enum": ["yes"]}, "minItems": 2, "maxItems": 2, "uniqueItems": True}
+CHECKS = {
+    "type": "array", "minItems": 6, "maxItems": 6, "uniqueItems": True,
+    "items": {
+        "type": "object", "required": ["policy", "result"], "additionalProperties": False,
+        "properties": {"policy": {"enum": ["privacy", "security", "safety"]}, "result": {"enum": ["pass", "fail"]}},
+    },
+}  # fmt: skip
 NOTE = {"type": "object", "required": ["note"], "additionalProperties": False, "properties": {"note": {"type": "string"}}}
 
 
 @pytest.fixture(scope="module")
 def catalog(tmp_path_factory: pytest.TempPathFactory) -> Catalog:
     path = tmp_path_factory.mktemp("catalog")
-    for name, schema in (("verdict", VERDICT), ("pair", PAIR), ("note", NOTE)):
+    for name, schema in (("verdict", VERDICT), ("pair", PAIR), ("twins", TWINS), ("checks", CHECKS), ("note", NOTE)):
         (path / f"{name}.json").write_text(json.dumps({"$schema": "https://json-schema.org/draft/2020-12/schema", "$id": name, **schema}))
     return Catalog.load(path)
 
@@ -142,29 +150,26 @@ async def test_a_report_cut_off_is_told_as_length(limit: int, generator: Generat
 
 async def test_a_report_that_breaks_a_checked_keyword_is_decoded_again(scripted: tuple[Generator, RandomExecutor]) -> None:
     generator, _ = scripted
-    found = []
-    for i in range(24):
-        try:
-            found.append(await generator.generate(request("pair", question=f"Note {i}")))
-        except ReportInvalid:  # three tosses of a coin in a row
-            continue
-    assert all(f.valid and f.report_json in ("[true,false]", "[false,true]") for f in found)
+    found = [await generator.generate(request("pair", question=f"Note {i}")) for i in range(24)]
+    assert {f.report_json for f in found} == {"[true,false]", "[false,true]"} and all(f.valid for f in found)
     again = [f for f in found if f.num_attempts > 1]
     assert again and not any(f.native_valid for f in again)
     assert all(f.num_forward_passes > f.num_attempts for f in again), "the work of every attempt is told"
 
 
-async def test_a_report_that_no_attempt_makes_valid_fails_with_its_violations(scripted: tuple[Generator, RandomExecutor], monkeypatch: Any) -> None:
+async def test_every_repeated_item_is_replaced_and_what_stood_before_it_is_kept(scripted: tuple[Generator, RandomExecutor], monkeypatch: Any) -> None:
     generator, _ = scripted
-    monkeypatch.setattr(module, "RETRY_TEMPERATURE", 0.0)
-    for i in range(40):
-        asked = request("pair", question=f"Note {i}")
-        try:
-            await generator.generate(asked)
-        except ReportInvalid as error:
-            assert error.attempts == MAX_ATTEMPTS and [v.keyword for v in error.violations] == ["uniqueItems"]
-            return
-    pytest.fail("no note of forty led to a repeated item")
+    monkeypatch.setattr(module, "MAX_ATTEMPTS", 60)  # six items of six possible ones: the hardest there is
+    for i in range(5):
+        found = await generator.generate(request("checks", question=f"Note {i}"))
+        assert found.valid and len({json.dumps(item) for item in json.loads(found.report_json)}) == 6
+
+
+async def test_a_report_that_no_attempt_makes_valid_fails_with_its_violations(scripted: tuple[Generator, RandomExecutor]) -> None:
+    generator, _ = scripted
+    with pytest.raises(ReportInvalid) as caught:
+        await generator.generate(request("twins"))
+    assert 1 < caught.value.attempts <= MAX_ATTEMPTS and [v.keyword for v in caught.value.violations] == ["uniqueItems"]
 
 
 # --- failures ------------------------------------------------------------------------------------------------------------

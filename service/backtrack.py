@@ -1,0 +1,128 @@
+"""Going back: where to decode again when only a checked keyword refuses a report.
+
+Owns the search: the attempt is taken up at the last choice inside the value that is wrong, and what was chosen there is vetoed; when nothing is left to
+choose there, at the choice before. Vetoes are kept, so the search never writes the same report twice. Knows tokens, text and violations; no engine, no model.
+"""
+
+from __future__ import annotations
+
+import json
+from bisect import bisect_left
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from schemas.canonical import Json, canonical_json
+from schemas.violation import Violation, parts_of
+
+_CLOSING = '"]}'
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """Where an attempt begins: tokens already written, and those that may not come next."""
+
+    token_ids: tuple[int, ...] = ()
+    vetoed: frozenset[int] = frozenset()
+
+
+@dataclass
+class Backtracking:
+    """The search over the attempts of one request. `decode`: token ids to text."""
+
+    decode: Callable[[Sequence[int]], str]
+    _vetoes: dict[tuple[int, ...], set[int]] = field(default_factory=dict)
+    _tokens: tuple[int, ...] = ()
+    _choices: tuple[int, ...] = ()
+    _at: int = 0
+
+    def after(self, token_ids: tuple[int, ...], choices: Sequence[int], text: str, value: Json, violations: Sequence[Violation]) -> Start | None:
+        """Where to go on after a refused report; None: no choice is left to change.
+
+        ``choices``: the indexes of the tokens of this attempt that the grammar left open, in order; those before its start are known already.
+        """
+        self._choices = (*(c for c in self._choices if c < self._at), *choices)
+        self._tokens = token_ids
+        return self._before(self._token_at(wrong_until(text, value, violations[0])) + 1)
+
+    def dead(self) -> Start | None:
+        """Where to go on when every token was vetoed at the last start."""
+        return self._before(self._at)
+
+    def _before(self, end: int) -> Start | None:
+        """Veto the last choice among the tokens before an index."""
+        place = bisect_left(self._choices, end) - 1
+        if place < 0:
+            return None
+        self._at = self._choices[place]
+        prefix = self._tokens[: self._at]
+        vetoed = self._vetoes.setdefault(prefix, set())
+        vetoed.add(self._tokens[self._at])
+        return Start(prefix, frozenset(vetoed))
+
+    def _token_at(self, offset: int) -> int:
+        """The index of the token that writes the character at an offset."""
+        lengths = [len(self.decode(self._tokens[: i + 1])) for i in range(len(self._tokens))]
+        return min(bisect_left(lengths, offset + 1), len(lengths) - 1)
+
+
+def wrong_until(text: str, value: Json, violation: Violation) -> int:
+    """Offset of the last character that says something in the value that a violation names; of the first repeated item for uniqueItems."""
+    path = parts_of(violation.instance_path)
+    if violation.keyword == "uniqueItems":
+        path = (*path, str(_first_repeated(_at(value, path))))
+    start, end = span_of(text, path) if path else (0, len(text))
+    return max(start, start + len(text[start:end].rstrip(_CLOSING)) - 1)
+
+
+def _at(value: Json, path: Sequence[str]) -> Json:
+    for part in path:
+        value = value[int(part)] if isinstance(value, list) else value[part]  # type: ignore[index,call-overload]
+    return value
+
+
+def _first_repeated(items: Json) -> int:
+    """Index of the first item that stood before; equal in JSON's sense."""
+    assert isinstance(items, list)
+    seen: set[str] = set()
+    for index, item in enumerate(items):
+        key = canonical_json(_plain(item))
+        if key in seen:
+            return index
+        seen.add(key)
+    return len(items) - 1
+
+
+def _plain(value: Json) -> Json:
+    """Objects in one order and whole numbers as integers, so that equal values have equal texts."""
+    if isinstance(value, dict):
+        return {key: _plain(value[key]) for key in sorted(value)}
+    if isinstance(value, list):
+        return [_plain(item) for item in value]
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+def span_of(text: str, path: Sequence[str]) -> tuple[int, int]:
+    """Offsets [start, end) of the value at a path of a canonical JSON text.
+
+    Raises: KeyError when it is not there.
+    """
+    decoder, start = json.JSONDecoder(), 0
+    for part in path:
+        start = _member(decoder, text, start, part)
+    return start, decoder.raw_decode(text, start)[1]
+
+
+def _member(decoder: json.JSONDecoder, text: str, start: int, part: str) -> int:
+    """Offset of a member's value inside the object or array that begins at an offset."""
+    is_object, index, at = text[start] == "{", 0, start + 1
+    while text[at] not in "]}":
+        key = str(index)
+        if is_object:
+            key, at = decoder.raw_decode(text, at)
+            at += 1
+        if key == part:
+            return at
+        at = decoder.raw_decode(text, at)[1]
+        at += text[at] == ","
+        index += 1
+    raise KeyError(part)

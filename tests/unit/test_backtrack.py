@@ -1,0 +1,74 @@
+"""Going back never writes a report twice, changes the last choice inside what is wrong first, and ends."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections.abc import Sequence
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from schemas.canonical import canonical_json
+from schemas.violation import Violation, pointer
+from service.backtrack import Backtracking, Start, span_of, wrong_until
+from tests.strategies import values
+
+
+def paths(value: object, path: tuple[str, ...] = ()) -> list[tuple[tuple[str, ...], object]]:
+    members = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    return [(path, value), *itertools.chain.from_iterable(paths(child, (*path, str(key))) for key, child in members)]
+
+
+@given(values())
+def test_a_span_is_the_text_of_the_value_at_its_path(value: object) -> None:
+    text = canonical_json(value)
+    for path, found in paths(value):
+        start, end = span_of(text, path)
+        assert text[start:end] == canonical_json(found)
+
+
+def test_a_path_that_is_not_there_is_an_error() -> None:
+    with pytest.raises(KeyError):
+        span_of('{"a":[1]}', ("a", "1"))
+
+
+@pytest.mark.parametrize(
+    ("value", "path", "keyword", "until"),
+    [
+        ([1, 2, 1.0], (), "uniqueItems", "[1,2,1.0"),
+        ({"a": [{"x": "p", "y": "q"}, {"y": "q", "x": "p"}, 3]}, ("a",), "uniqueItems", '{"a":[{"x":"p","y":"q"},{"y":"q","x":"p'),
+        ({"a/b": "me@", "c": 1}, ("a/b",), "format", '{"a/b":"me@'),
+        ({"a": [[], 2]}, ("a", 0), "contains", '{"a":[['),
+        ([True, 1, "1"], (), "contains", '[true,1,"1'),
+    ],
+)
+def test_the_last_character_that_says_something(value: object, path: tuple[str | int, ...], keyword: str, until: str) -> None:
+    text = json.dumps(value, separators=(",", ":"))
+    assert text[: wrong_until(text, value, Violation(keyword, pointer(path), "", "")) + 1] == until  # type: ignore[arg-type]
+
+
+@given(st.sets(st.sampled_from([f"{a}{b}{c}" for a in "012" for b in "012" for c in "012"]), max_size=27))
+def test_every_array_of_three_digits_is_tried_until_one_is_right(wrong: set[str]) -> None:
+    """The model: the smallest digit not vetoed. The judge refuses the texts of `wrong`, for their last item."""
+
+    def decode(token_ids: Sequence[int]) -> str:
+        digits = [str(t) for t in token_ids]
+        return "[" * bool(digits) + ",".join(digits) + "]" * (len(digits) == 3)
+
+    search, start, seen = Backtracking(decode), Start(), []
+    while start is not None:
+        free = sorted({0, 1, 2} - start.vetoed)
+        if not free:
+            start = search.dead()
+            continue
+        tokens = (*start.token_ids, free[0], 0, 0)[:3]
+        seen.append("".join(map(str, tokens)))
+        if seen[-1] not in wrong:
+            break
+        value = list(tokens)
+        start = search.after(tokens, range(len(start.token_ids), 3), canonical_json(value), value, [Violation("contains", "", "", "")])
+    assert len(set(seen)) == len(seen)
+    assert (start is None) == (len(wrong) == 27)
+    assert seen == sorted(seen)

@@ -1,0 +1,95 @@
+"""What a base is trained on: the curriculum, and an endless stream of batches of notes, written beside training.
+
+Owns the order of the families, the batches' shapes and how a stopped stream goes on. What a pair is, is `training/synthesize.py`; a step of training is
+`training/pretrain.py`.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+from torch.utils.data import IterableDataset, get_worker_info
+from transformers import PreTrainedTokenizerFast
+
+from training.encode import Encoded, PairEncoder
+from training.synthesize import Family, pair
+
+IGNORED = -100
+MULTIPLE = 32  # batch lengths are rounded up to this, so that a batch holds rows of about one length
+
+
+@dataclass(frozen=True)
+class Phase:
+    """A stretch of the curriculum: up to which share of the run, on what, in what portions.
+
+    ``weights`` are of notes, not of tokens (an echo has about 60 tokens, the pairs of a note about 900); ``batch_tokens`` include padding.
+    """
+
+    until: float
+    weights: dict[Family, float]
+    batch_tokens: int
+    max_length: int
+
+
+CURRICULUM = (
+    Phase(0.03, {"echo": 0.4, "copying": 0.6}, 3072, 256),
+    Phase(0.10, {"echo": 0.1, "copying": 0.4, "generated": 0.5}, 4096, 640),
+    Phase(0.40, {"copying": 0.25, "generated": 0.75}, 4096, 768),
+    Phase(1.00, {"copying": 0.15, "generated": 0.85}, 4096, 1024),
+)
+"""Short and dense first, whole notes last (docs/training-log.md)."""
+
+
+class Notes(IterableDataset[dict[str, Tensor]]):
+    """Endless batches of encoded pairs, sorted by length inside a pool so that little is padding.
+
+    Worker w of n draws seeds w, w+n, ... from ``start``; a resumed run starts past what was used.
+    """
+
+    def __init__(self, tokenizer_path: Path, phase: Phase, seed: int, batch_scale: float = 1.0, start: int = 0, pool: int = 1024) -> None:
+        self.tokenizer_path, self.phase, self.seed, self.batch_scale, self.start, self.pool = tokenizer_path, phase, seed, batch_scale, start, pool
+
+    def __iter__(self) -> Iterator[dict[str, Tensor]]:
+        worker = get_worker_info()
+        index, step = (worker.id, worker.num_workers) if worker else (0, 1)
+        encode = PairEncoder(PreTrainedTokenizerFast.from_pretrained(self.tokenizer_path))
+        rng = random.Random(f"{self.seed}:{self.start}:{index}")
+        number = self.start + index
+        families, weights = list(self.phase.weights), list(self.phase.weights.values())
+        while True:
+            encoded: list[Encoded] = []
+            while len(encoded) < self.pool:
+                family = rng.choices(families, weights)[0]
+                encoded.extend(encode(p) for p in pair(family, "train", f"{self.seed}:{number}"))
+                number += step
+            fitting = [e for e in encoded if len(e.token_ids) <= self.phase.max_length]
+            yield from _batches(rng, fitting, round(self.phase.batch_tokens * self.batch_scale))
+
+
+def _batches(rng: random.Random, encoded: list[Encoded], batch_tokens: int) -> list[dict[str, Tensor]]:
+    """Group by rounded length. Tensors are (rows, length) int64; labels of prompt and padding are IGNORED."""
+    buckets: dict[int, list[Encoded]] = {}
+    for item in encoded:
+        buckets.setdefault(-(-len(item.token_ids) // MULTIPLE) * MULTIPLE, []).append(item)
+    out: list[dict[str, Tensor]] = []
+    for length, items in buckets.items():
+        rows = max(1, batch_tokens // length)
+        out.extend(collate(items[i : i + rows], length, rows) for i in range(0, len(items), rows))
+    rng.shuffle(out)
+    return out
+
+
+def collate(items: list[Encoded], length: int, rows: int) -> dict[str, Tensor]:
+    """Pad to (rows, length); missing rows are all padding, so that a length has one shape only."""
+    ids = torch.zeros((rows, length), dtype=torch.long)
+    labels = torch.full((rows, length), IGNORED, dtype=torch.long)
+    for row, item in enumerate(items):
+        size = len(item.token_ids)
+        ids[row, :size] = torch.tensor(item.token_ids)
+        labels[row, item.prompt_length : size] = ids[row, item.prompt_length : size]
+    return {"input_ids": ids, "labels": labels, "num_tokens": torch.tensor(sum(len(i.token_ids) for i in items)), "num_pairs": torch.tensor(len(items))}
