@@ -76,7 +76,7 @@ def wrong_until(text: str, value: Json, violation: Violation) -> int:
 
 def _at(value: Json, path: Sequence[str]) -> Json:
     for part in path:
-        value = value[int(part)] if isinstance(value, list) else value[part]  # type: ignore[index,call-overload]
+        value = value[int(part)] if isinstance(value, list) else value[part]
     return value
 
 

@@ -143,7 +143,8 @@ class Generator:
         began = time.monotonic()
         plan = await self._made_ready(request)
         spent: list[Completion] = []
-        checked, search, start = CheckedText(None, ()), Backtracking(self._decode), Start()
+        checked, search = CheckedText(None, ()), Backtracking(self._decode)
+        start: Start | None = Start()
         for attempt in range(MAX_ATTEMPTS):
             if start is None or attempt >= MAX_ATTEMPTS - HOT_ATTEMPTS:
                 options, start = _hotter(request.options, attempt), None

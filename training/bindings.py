@@ -151,7 +151,7 @@ class SchemaMaker:
     def _governance(self) -> list[tuple[str, Node]]:
         if self.facts is None:
             return []
-        keep = self.rng.choice((0.35, 0.6, 0.85, 0.95))
+        keep = self.rng.choice((0.35, 0.75, 0.95, 1.0))
         groups = (self._agent, self._owner, self._period, self._status, self._progress, self._oversight, self._usage, self._incidents,
                   self._policies, self._risks, self._actions, self._approval, self._escalated)  # fmt: skip
         members = [m for group in groups if self.rng.random() < keep for m in group(self.facts)]
@@ -212,13 +212,13 @@ class SchemaMaker:
             (self.name("resolved"), {"type": "boolean"}, [x["resolved"] for x in items]),
             (self.name("cause"), _or_null(TEXT), [self.said.get(f"{p}.cause") for p in paths]),
         ]
-        return [(self.name("incidents"), self._rows(columns, len(items)))]
+        return [(self.name("incidents"), self.rows(columns, len(items)))]
 
     def _policies(self, facts: Facts) -> list[tuple[str, Node]]:
         policy, policies = self.label("policy", POLICIES, [x["policy"] for x in facts["policies"]], optional=False)
         result, results = self.label("result", RESULTS, [x["result"] for x in facts["policies"]], optional=False)
         columns = [(self.name("policy"), policy, policies), (self.name("result"), result, results)]
-        return [(self.name("policies"), self._rows(columns, len(facts["policies"]), least=2))]
+        return [(self.name("policies"), self.rows(columns, len(facts["policies"]), least=2))]
 
     def _risks(self, facts: Facts) -> list[tuple[str, Node]]:
         items, paths = facts["risks"], [f"risks.{i}" for i in range(len(facts["risks"]))]
@@ -227,7 +227,7 @@ class SchemaMaker:
             schema, labels = self.label("level", LEVELS, [x[name] for x in items], optional=True)
             columns.append((self.name(name), schema, labels))
         columns.append((self.name("mitigation"), _or_null(TEXT), [self.said.get(f"{p}.mitigation") for p in paths]))
-        return [(self.name("risks"), self._rows(columns, len(items)))]
+        return [(self.name("risks"), self.rows(columns, len(items)))]
 
     def _actions(self, facts: Facts) -> list[tuple[str, Node]]:
         items, paths = facts["actions"], [f"actions.{i}" for i in range(len(facts["actions"]))]
@@ -236,9 +236,9 @@ class SchemaMaker:
             (self.name("assignee"), _or_null(TEXT), [self.said.get(f"{p}.assignee") for p in paths]),
             (self.name("due"), _or_null(DATE), [iso(x["due"]) for x in items]),
         ]
-        return [(self.name("actions"), self._rows(columns, len(items)))]
+        return [(self.name("actions"), self.rows(columns, len(items)))]
 
-    def _rows(self, columns: list[tuple[str, Schema, list[Any]]], count: int, least: int = 1) -> Node:
+    def rows(self, columns: list[tuple[str, Schema, list[Any]]], count: int, least: int = 1) -> Node:
         """An array of objects; a random choice of columns (the first always), now and then in another order."""
         first, rest = columns[0], columns[1:]
         if self.rng.random() < 0.3:
@@ -276,7 +276,7 @@ class SchemaMaker:
             facts = [row[i] for row in rows]
             schema, told = concepts.column(self.rng, facts or [pattern], self.said, self.unspecified)
             columns.append((str(self.rng.choice(pattern.concept["names"])), schema, told[: len(rows)]))
-        return str(self.rng.choice(field_names()["lists"])), self._rows(columns, len(rows))
+        return str(self.rng.choice(field_names()["lists"])), self.rows(columns, len(rows))
 
 
 def _or_null(schema: Schema) -> Schema:

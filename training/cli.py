@@ -139,7 +139,9 @@ def pretrain(
     size: Annotated[SizeName, typer.Option(help="Parameters of the base, roughly.")] = "14m",
     minutes: Annotated[float | None, typer.Option(min=0.01, help="Stop after these minutes of training.")] = None,
     tokens: Annotated[float | None, typer.Option(min=1, help="Stop after this many tokens, such as 600e6.")] = None,
-    init: Annotated[Path | None, typer.Option(help="A base to start from (such as service/embedded/base), not random weights.", file_okay=False)] = None,
+    init: Annotated[
+        Path | None, typer.Option(help="A base to go on from (such as service/embedded/base): whole notes only, without the exercises before them.", file_okay=False)
+    ] = None,
     batch_scale: Annotated[float, typer.Option(min=0.01, help="Times the curriculum's batches: 1 on a CPU, 16 on a large GPU.")] = 1.0,
     workers: Annotated[int, typer.Option(min=0, help="Processes that write notes beside training.")] = 1,
     compiled: Annotated[bool, typer.Option("--compiled", help="Compile the model first (pays off on a GPU).")] = False,
@@ -161,6 +163,7 @@ def pretrain(
         raise typer.BadParameter("give --minutes, --tokens or both")
     from training import runs
     from training.pretrain import PretrainPlan
+    from training.stream import CURRICULUM
 
     plan = PretrainPlan(
         size=size,
@@ -171,6 +174,7 @@ def pretrain(
         compiled=compiled,
         seed=seed,
         warmup_tokens=3e5 * batch_scale,
+        curriculum=CURRICULUM[-1:] if init else CURRICULUM,
     )
     with failures_shown():
         where = runs.make_base(tokenizer, output, plan, device, threads, say, init)
@@ -187,10 +191,10 @@ def finetune(
         ),
     ],
     output: Output,
-    rank: Annotated[int, typer.Option(min=1, max=512, help="Rank of the adapter.")] = 16,
+    rank: Annotated[int, typer.Option(min=1, max=512, help="Rank of the adapter.")] = 32,
     epochs: Annotated[float, typer.Option(min=0.001, help="Passes over the pairs.")] = 1.0,
-    learning_rate: Annotated[float, typer.Option(min=1e-8, max=1.0, help="Highest learning rate.")] = 2e-3,
-    batch_size: Annotated[int, typer.Option(min=1, help="Pairs of a step.")] = 32,
+    learning_rate: Annotated[float, typer.Option(min=1e-8, max=1.0, help="Highest learning rate; a base of billions wants about 2e-4.")] = 3e-3,
+    batch_size: Annotated[int, typer.Option(min=1, help="Pairs of a step.")] = 8,
     device: Device = "cpu",
     threads: Threads = None,
     seed: Seed = 1,
@@ -228,7 +232,7 @@ def everything(
     ] = 90.0,
     size: Annotated[SizeName, typer.Option(help="Parameters of the base, roughly.")] = "3m",
     pairs: Annotated[int, typer.Option(min=1, help="Pairs for the adapter.")] = 8_000,
-    rank: Annotated[int, typer.Option(min=1, max=512, help="Rank of the adapter.")] = 16,
+    rank: Annotated[int, typer.Option(min=1, max=512, help="Rank of the adapter.")] = 32,
     epochs: Annotated[float, typer.Option(min=0.001, help="Passes over the pairs.")] = 1.0,
     tokenizer_pairs: Annotated[int, typer.Option(min=100, help="Pairs the tokenizer learns from.")] = 40_000,
     eval_count: Annotated[int, typer.Option(min=1, help="Notes of each slice to measure on.")] = 300,

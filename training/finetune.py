@@ -36,11 +36,11 @@ TARGETS = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down
 class FinetunePlan:
     """What a run does. ``lora_alpha`` is given as a multiple of the rank; ``epochs`` counts passes over the pairs."""
 
-    rank: int = 16
+    rank: int = 32
     alpha_ratio: float = 2.0
     epochs: float = 1.0
-    learning_rate: float = 2e-3
-    batch_size: int = 32
+    learning_rate: float = 3e-3
+    batch_size: int = 8
     warmup_ratio: float = 0.05
     max_length: int = 2048
     seed: int = 1
@@ -93,7 +93,7 @@ def arguments(plan: FinetunePlan, work: Path, device: str) -> SFTConfig:
     )  # fmt: skip
 
 
-class CompletionTrainer(SFTTrainer):  # type: ignore[misc]
+class CompletionTrainer(SFTTrainer):
     """SFTTrainer that computes logits where the report is and nowhere else.
 
     trl's own loss takes log-probabilities, entropy and the best token of every place: a third of a step at this width.

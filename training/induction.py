@@ -58,7 +58,7 @@ def write_induction(model: MistralForCausalLM, seed: int = 0) -> None:
 
 def _rates(config: MistralConfig) -> Tensor:
     """Radians per token of each rotary pair, (head_dim / 2,)."""
-    size, theta = int(config.head_dim or 0), float(config.rope_parameters["rope_theta"])  # type: ignore[index]
+    size, theta = int(config.head_dim or 0), float(config.rope_parameters["rope_theta"])  # type: ignore[index,arg-type]
     return theta ** -(torch.arange(0, size, 2, dtype=torch.float32) / size)
 
 

@@ -37,10 +37,10 @@ class Phase:
 
 
 CURRICULUM = (
-    Phase(0.03, {"echo": 0.4, "copying": 0.6}, 3072, 256),
-    Phase(0.10, {"echo": 0.1, "copying": 0.4, "generated": 0.5}, 4096, 640),
-    Phase(0.40, {"copying": 0.25, "generated": 0.75}, 4096, 768),
-    Phase(1.00, {"copying": 0.15, "generated": 0.85}, 4096, 1024),
+    Phase(0.03, {"echo": 0.3, "copying": 0.7}, 3072, 256),
+    Phase(0.12, {"echo": 0.1, "copying": 0.6, "generated": 0.3}, 4096, 640),
+    Phase(0.40, {"copying": 0.5, "generated": 0.5}, 4096, 768),
+    Phase(1.00, {"copying": 0.35, "generated": 0.65}, 4096, 1024),
 )
 """Short and dense first, whole notes last (docs/training-log.md)."""
 

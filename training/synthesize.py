@@ -112,7 +112,8 @@ def agent_status_pair(rng: random.Random, book, name: str) -> Pair:  # type: ign
 
 
 def copying_pair(rng: random.Random, book, name: str, *, echo: bool) -> Pair:  # type: ignore[no-untyped-def]
-    text, (schema, instance) = (copying.echo if echo else copying.note)(rng, book)
+    exercise = copying.echo if echo else copying.note if rng.random() < 0.6 else copying.listed
+    text, (schema, instance) = exercise(rng, book)
     return Pair(name, None, book.lang, "fields", text, canonical_json(instance), schema=schema)
 
 

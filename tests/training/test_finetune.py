@@ -1,0 +1,33 @@
+"""The loss of fine-tuning is the usual one, computed only where it counts."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from transformers import AutoModelForCausalLM, PreTrainedTokenizerFast
+
+from tests import tiny
+from training.finetune import CompletionTrainer, FinetunePlan, arguments, collate, dataset
+from training.synthesize import pair
+
+
+def test_the_loss_is_that_of_transformers_over_the_report_s_tokens(tmp_path: Path) -> None:
+    tiny.save_base(tmp_path / "base")
+    tokenizer = PreTrainedTokenizerFast(tokenizer_file=str(tmp_path / "base" / "tokenizer.json"), bos_token="<s>", eos_token="</s>", pad_token="<pad>")
+    data, too_long = dataset(tokenizer, [pair("agent_status", "train", f"loss:{i}")[0] for i in range(4)], tiny.CONTEXT_LENGTH)
+    assert len(data) + too_long == 4 and len(data) >= 2
+    batch = collate([data[i] for i in range(len(data))])
+    model = AutoModelForCausalLM.from_pretrained(tmp_path / "base", dtype=torch.float32)
+    with torch.no_grad():
+        usual = model(**batch).loss.item()
+    plan = FinetunePlan(rank=4, batch_size=2, bf16=False)
+    trainer = CompletionTrainer(
+        model=model, args=arguments(plan, tmp_path / "work", "cpu"), train_dataset=data, processing_class=tokenizer, peft_config=plan.lora(),
+        data_collator=collate,
+    )  # fmt: skip
+    assert trainer.compute_loss(trainer.model, batch).item() == pytest.approx(usual, rel=1e-4)
+    trainer.compute_loss(trainer.model, batch).backward()
+    trained = {name for name, weights in trainer.model.named_parameters() if weights.grad is not None}
+    assert trained and all("lora_" in name for name in trained)
