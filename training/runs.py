@@ -56,9 +56,9 @@ class FullPlan:
     """A whole run. ``minutes`` bound the pre-training of the base; the other stages take what they take."""
 
     size: str = "3m"
-    minutes: float = 60.0
+    minutes: float = 90.0
     tokenizer_pairs: int = 40_000
-    pairs: int = 10_000
+    pairs: int = 8_000
     rank: int = 32
     epochs: float = 1.0
     eval_count: int = 300
