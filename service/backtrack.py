@@ -1,7 +1,7 @@
 """Going back: where to decode again when only a checked keyword refuses a report.
 
 Owns the search: the attempt is taken up at the last choice inside the value that is wrong, and what was chosen there is vetoed; when nothing is left to
-choose there, at the choice before. Vetoes are kept, so the search never writes the same report twice. Knows tokens, text and violations; no engine, no model.
+choose there, at the choice before. Vetoes are kept, so the search never writes the same tokens twice (the same text it may, in other tokens). Knows tokens, text and violations; no engine, no model.
 """
 
 from __future__ import annotations
@@ -61,8 +61,8 @@ class Backtracking:
 
     def _token_at(self, offset: int) -> int:
         """The index of the token that writes the character at an offset."""
-        lengths = [len(self.decode(self._tokens[: i + 1])) for i in range(len(self._tokens))]
-        return min(bisect_left(lengths, offset + 1), len(lengths) - 1)
+        last = len(self._tokens) - 1
+        return bisect_left(range(last), offset + 1, key=lambda i: len(self.decode(self._tokens[: i + 1])))
 
 
 def wrong_until(text: str, value: Json, violation: Violation) -> int:

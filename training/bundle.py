@@ -70,7 +70,7 @@ def base_card(facts: dict[str, Any], sizes: dict[str, int]) -> str:
     """The model card of a base."""
     progress, plan = facts["progress"], facts["plan"]
     rows = {
-        "architecture": "Mistral (decoder, RoPE, grouped-query attention, SwiGLU, tied embeddings)",
+        "architecture": "Mistral (decoder, RoPE, SwiGLU, tied embeddings)",
         "parameters": f"{facts['parameters']:,}", "weights": f"{sizes['model.safetensors']:,} bytes, bf16 safetensors",
         "tokens seen": f"{progress['tokens']:,.0f}", "steps": f"{progress['steps']:,}", "minutes of training": f"{progress['elapsed_s'] / 60:.0f}",
         "seed": plan["seed"], "learning rates": f"Muon {plan['matrix_lr']}, AdamW {plan['other_lr']}",

@@ -132,7 +132,7 @@ def pretrain(
 ) -> Path:  # fmt: skip
     """Train a base and return the directory of its weights (``output/model``).
 
-    ``init``: a base of the same size and tokenizer to start from instead of random weights.
+    ``init``: a base of the same size and tokenizer to go on from instead of the initial weights.
     """
     output.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(plan.seed)

@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator
 
 import pytest
+from transformers import AutoTokenizer
 
 from schemas.catalog import Catalog
 from schemas.validation import SecondJudge
@@ -57,6 +58,11 @@ async def test_the_base_writes_under_a_schema_it_never_saw(generator: Generator)
     report = json.loads(result.report_json)
     assert result.valid and result.adapter_id is None
     assert report["opened"] == "2026-11-02" and report["ticket"] in question
+
+
+def test_the_shipped_base_is_ready_for_transformers() -> None:
+    tokenizer = AutoTokenizer.from_pretrained(EMBEDDED_BASE)
+    assert (tokenizer.bos_token, tokenizer.eos_token, tokenizer.pad_token) == ("<s>", "</s>", "<pad>")
 
 
 def test_the_weights_are_small_and_hold_no_pickle() -> None:

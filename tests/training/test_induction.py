@@ -33,23 +33,23 @@ def share_copied(writer: MistralForCausalLM, text: list[int], start: int, length
 @pytest.mark.parametrize("hidden", [192, 256])
 def test_a_span_is_copied_from_anywhere_in_a_long_text(hidden: int) -> None:
     writer = model(hidden, hidden // 64)
-    before = share_copied(writer, *_text(0, 1), 0, 40)
+    before = share_copied(writer, _text(0, 1), 0, 40)
     write_induction(writer)
-    shares = [share_copied(writer, *_text(seed, 1), start, 40) for seed in range(4) for start in (0, 150, 350)]
+    shares = [share_copied(writer, _text(seed, 1), start, 40) for seed in range(4) for start in (0, 150, 350)]
     assert before < 0.1 and sum(shares) / len(shares) > 0.9
 
 
 def test_words_with_one_token_between_them_are_copied_by_the_word_before_it() -> None:
     writer = model()
     write_induction(writer)
-    shares = [share_copied(writer, *_text(seed, 2), start, 40) for seed in range(4) for start in (0, 100, 300)]
+    shares = [share_copied(writer, _text(seed, 2), start, 40) for seed in range(4) for start in (0, 100, 300)]
     assert sum(shares) / len(shares) > 0.8
 
 
-def _text(seed: int, step: int) -> tuple[list[int]]:
+def _text(seed: int, step: int) -> list[int]:
     """400 tokens, no two alike but the space that is every second one where ``step`` is 2."""
     words = (torch.randperm(VOCAB - 3, generator=torch.Generator().manual_seed(seed)) + 3).tolist()
-    return ([words[i // step] if i % step == 0 else SPACE for i in range(400)],)
+    return [words[i // step] if i % step == 0 else SPACE for i in range(400)]
 
 
 @pytest.mark.parametrize("sizes", [{"kv_heads": 1}, {"hidden": 64, "heads": 1}, {"layers": 1}])
