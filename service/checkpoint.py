@@ -32,7 +32,10 @@ class CheckpointInvalid(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class ModelConfig:
-    """The sizes of a Mistral-family decoder; dimensions in elements, `context_length` in tokens."""
+    """The sizes of a Mistral-family decoder; dimensions in elements, `context_length` in tokens.
+
+    `prefix_lm`: the tokens of a prompt attend to each other both ways (our own bases, see training/prefix.py); every other Mistral is causal.
+    """
 
     vocab_size: int
     hidden_size: int
@@ -46,6 +49,7 @@ class ModelConfig:
     tied_embeddings: bool
     bos_id: int | None
     eos_ids: tuple[int, ...]
+    prefix_lm: bool = False
 
     @classmethod
     def from_json(cls, config: dict[str, Any], source: Path) -> ModelConfig:
@@ -75,6 +79,7 @@ class ModelConfig:
                 tied_embeddings=bool(config.get("tie_word_embeddings", False)),
                 bos_id=config.get("bos_token_id"),
                 eos_ids=tuple(eos) if isinstance(eos, list) else (int(eos),),
+                prefix_lm=config.get("prefix_lm", False) is True,
             )
         except (KeyError, TypeError, ValueError) as error:
             raise CheckpointInvalid(f"{source}: {error} is missing or malformed") from error

@@ -33,13 +33,13 @@ class RandomExecutor:
     """
 
     def __init__(self, vocab_size: int = 12, num_slots: int = 4, context_length: int = 4096, seed: int = 0, poison: int | None = None,
-                 bias: Logits | None = None) -> None:  # fmt: skip
+                 bias: Logits | None = None, prefix_lm: bool = False) -> None:  # fmt: skip
         self.vocab_size, self.num_slots, self.context_length, self.seed = vocab_size, num_slots, context_length, seed
         self.slots: dict[int, tuple[int, ...]] = {}
         self.passes: list[list[Row]] = []
         self.gate, self.entered = threading.Event(), threading.Event()
         self.gate.set()
-        self.poison, self.bias = poison, bias
+        self.poison, self.bias, self.prefix_lm = poison, bias, prefix_lm
 
     def forward(self, rows: Rows[Row]) -> list[Logits]:
         self.entered.set()
@@ -51,6 +51,7 @@ class RandomExecutor:
         return [self._row(row) for row in rows]
 
     def _row(self, row: Row) -> Logits:
+        assert bool(row.num_prefix) == (self.prefix_lm and row.start == 0), "a prompt is a prefix or it is not"
         before = self.slots.get(row.slot, ())
         assert row.token_ids and row.start <= len(before), "a gap in the cache"
         known = self.slots[row.slot] = before[: row.start] + row.token_ids

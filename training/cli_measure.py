@@ -1,6 +1,6 @@
-"""The commands that measure: ``escribano-train evaluate | bench | rank-table``.
+"""The commands that measure: ``escribano-train evaluate | bench | rank-table | losses``.
 
-Owns their options and help; what is measured and how it is shown is ``training.evaluate``, ``training.bench`` and ``training.runs``.
+Owns their options and help; what is measured and how it is shown is ``training.evaluate``, ``training.bench``, ``training.runs`` and ``training.losses``.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from training.options import Adapters, Base, Count, Device, Notes, Output, Seed, SliceName, Threads, failures_shown
+from training.options import Adapters, Base, Count, Device, FamilyName, Notes, Output, Seed, SliceName, Split, Threads, failures_shown
 
 
 def evaluate(
@@ -128,3 +128,34 @@ def rank_table(
     with failures_shown(*SETUP_ERRORS):
         runs.rank_table(base, output, tuple(ranks or (8, 16, 32)), tuple(counts or (500, 2000, 8000)), plan)
     print((output / "rank-table.md").read_text(), end="")
+
+
+def losses(
+    base: Annotated[Path, typer.Option(help="Directory of a base.", exists=True, file_okay=False)],
+    adapter: Annotated[
+        Path | None, typer.Option(help="Directory of an adapter; unset: the base, with the schema in its prompt.", exists=True, file_okay=False)
+    ] = None,
+    family: Annotated[FamilyName, typer.Option(help="What kind of pairs.")] = "generated",
+    split: Annotated[Split, typer.Option(help="Which values and wordings.")] = Split.TRAIN,
+    notes: Notes = None,
+    count: Count = 40,
+    seed: Seed = 777,
+    show: Annotated[int, typer.Option(min=0, help="Print the first reports with each wrong token as [gold|predicted].")] = 0,
+) -> None:
+    """Find out where the loss is: by kind of token, on fresh pairs, given gold so far.
+
+    No decoding and no mask: it shows what the weights know. The first token of a value is the choice of a place in the note; the rest is copying.
+
+    [bold]Examples[/]
+
+      escribano-train losses --base runs/base/model --show 3
+      escribano-train losses --base runs/base/model --adapter runs/adapters/agent_status --notes notes/dev.jsonl
+    """
+    from schemas.catalog import Catalog
+    from training import runs
+    from training.losses import Reader, main
+    from training.slices import hand_written
+
+    with failures_shown():
+        drawn = hand_written(notes).pairs if notes else runs.drawn("agent_status" if adapter else family, split.value, seed, count)
+        main(Reader(base, adapter, {"agent_status": Catalog.load().get("agent_status").schema}), drawn, count, show)

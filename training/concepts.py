@@ -16,7 +16,7 @@ from typing import Any
 from training import forms, values
 from training.phrasebook import concepts as library
 from training.speaker import Speaker
-from training.text import Text, literal, stated, template
+from training.text import Text, literal, meaning, stated, template
 
 Concept = dict[str, Any]
 Schema = dict[str, Any]
@@ -119,9 +119,9 @@ def clause(speaker: Speaker, fact: ConceptFact) -> Text:
         unknown = concept.get("unknown", {}).get(lang)
         return literal(speaker.rng.choice(unknown)) if unknown and speaker.chance(0.35) else []
     if fact.kind == "enum":
-        return literal(speaker.rng.choice(concept["members"][fact.value][lang]))
+        return meaning(literal(speaker.rng.choice(concept["members"][fact.value][lang])), fact.path)
     if fact.kind == "boolean":
-        return literal(speaker.rng.choice(concept["true" if fact.value else "false"][lang]))
+        return meaning(literal(speaker.rng.choice(concept["true" if fact.value else "false"][lang])), fact.path)
     if speaker.chance(0.15):
         return [*literal(concept["title"][lang] + ": "), *value_words(speaker, fact)]
     return template(speaker.rng.choice(concept[lang])).fill({"v": value_words(speaker, fact)})
@@ -135,10 +135,10 @@ def field_words(speaker: Speaker, fact: ConceptFact) -> Text:
     if fact.kind == "enum":
         labels = fact.concept["members"][fact.value]["labels"]
         words = labels[0].replace("_", " ") if speaker.chance(0.3) else speaker.rng.choice(fact.concept["members"][fact.value][lang])
-        return literal(f"{fact.concept['title'][lang]}: {words}")
+        return [*literal(f"{fact.concept['title'][lang]}: "), *meaning(literal(words), fact.path)]
     if fact.kind == "boolean":
         word = speaker.book.word(speaker.rng, "yes" if fact.value else "no")
-        return literal(f"{fact.concept['title'][lang]}: {word}")
+        return [*literal(f"{fact.concept['title'][lang]}: "), *meaning(literal(word), fact.path)]
     if speaker.chance(0.3):
         name = speaker.rng.choice(fact.concept["names"]).replace("_", " ")
         return [*literal(f"{name}: "), *value_words(speaker, fact)]

@@ -7,21 +7,23 @@ stays text.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from transformers import PreTrainedTokenizerBase
 
 from schemas.prompt import render
 from training.synthesize import Pair
+from training.tagging import UNTAGGED, Tag, tags
 
 
 @dataclass(frozen=True)
 class Encoded:
-    """Token ids of a pair; loss is taken from ``prompt_length`` on."""
+    """Token ids of a pair; loss is taken from ``prompt_length`` on. ``tags``: one for each token of the prompt, where they were asked for."""
 
     token_ids: list[int]
     prompt_length: int
+    tags: list[Tag] = field(default_factory=list)
 
     @property
     def completion_mask(self) -> list[int]:
@@ -41,9 +43,16 @@ class PairEncoder:
         ids: list[int] = self.backend.encode(text, add_special_tokens=False).ids
         return ids
 
-    def __call__(self, pair: Pair) -> Encoded:
+    def __call__(self, pair: Pair, *, tagged: bool = False) -> Encoded:
         schema = pair.schema
         if schema is None and self.schemas is not None:
             schema = self.schemas[str(pair.schema_id)]
-        prompt = [self.bos, *self.text_ids(render(pair.question, pair.context, schema))]
-        return Encoded([*prompt, *self.text_ids(pair.report), self.eos], len(prompt))
+        text = render(pair.question, pair.context, schema)
+        prompt = self.backend.encode(text, add_special_tokens=False)
+        known = [UNTAGGED, *_note_tags(pair, text, prompt.offsets)] if tagged else []
+        return Encoded([self.bos, *prompt.ids, *self.text_ids(pair.report), self.eos], len(prompt.ids) + 1, known)
+
+
+def _note_tags(pair: Pair, prompt: str, offsets: list[tuple[int, int]]) -> list[Tag]:
+    start = prompt.rindex(pair.note)
+    return tags(pair.marks, offsets, start, start + len(pair.note))

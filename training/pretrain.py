@@ -28,7 +28,9 @@ from transformers import MistralConfig, MistralForCausalLM, PreTrainedTokenizerB
 
 from training.induction import write_induction
 from training.muon import Muon
+from training.prefix import attention_mask, prompt_lengths
 from training.stream import CURRICULUM, IGNORED, Notes, Phase
+from training.tagging import TagHead
 
 ROPE_THETA = 1e6  # slow rotations, so that contents can be compared from one end of a note to the other
 
@@ -46,7 +48,7 @@ class ModelSize:
         return MistralConfig(
             vocab_size=len(tokenizer), hidden_size=self.hidden_size, num_hidden_layers=self.num_layers, num_attention_heads=self.num_heads,
             num_key_value_heads=self.num_heads, head_dim=self.hidden_size // self.num_heads, intermediate_size=self.intermediate_size,
-            max_position_embeddings=4096, rope_parameters={"rope_type": "default", "rope_theta": ROPE_THETA}, sliding_window=None, tie_word_embeddings=True,
+            max_position_embeddings=4096, rope_parameters={"rope_type": "default", "rope_theta": ROPE_THETA}, sliding_window=None, tie_word_embeddings=True, prefix_lm=True,
             bos_token_id=tokenizer.bos_token_id, eos_token_id=tokenizer.eos_token_id, pad_token_id=tokenizer.pad_token_id,
         )  # fmt: skip
 
@@ -69,6 +71,7 @@ class PretrainPlan:
     other_lr: float = 3e-3
     weight_decay: float = 0.01
     warmup_tokens: float = 3e5
+    tagging_weight: float = 0.5
     curriculum: tuple[Phase, ...] = CURRICULUM
     seed: int = 1
     num_workers: int = 1
@@ -84,8 +87,8 @@ class PretrainPlan:
 
 
 def optimizers(model: nn.Module, plan: PretrainPlan) -> list[torch.optim.Optimizer]:
-    """Muon on the matrices of the layers, AdamW on embeddings and norms."""
-    matrices = [p for name, p in model.named_parameters() if p.ndim == 2 and "embed" not in name and "lm_head" not in name]
+    """Muon on the matrices of the layers, AdamW on embeddings, norms and the tag head."""
+    matrices = [p for name, p in model.named_parameters() if p.ndim == 2 and ".layers." in name]
     chosen = {id(p) for p in matrices}
     others = [p for p in model.parameters() if id(p) not in chosen]
     muon = Muon(matrices, lr=plan.matrix_lr, momentum=0.95, weight_decay=plan.weight_decay)
@@ -97,18 +100,45 @@ def optimizers(model: nn.Module, plan: PretrainPlan) -> list[torch.optim.Optimiz
 
 
 def lr_share(plan: PretrainPlan, progress: float, tokens: float) -> float:
-    """Share of the base learning rate: linear warm-up, flat to 30% of the run, then linearly to zero."""
+    """Share of the base learning rate: linear warm-up, flat to 70% of the run, then linearly to zero.
+
+    A checkpoint from the flat part can be gone on from with more minutes as if they had been planned.
+    """
     warm = min(1.0, (tokens + 1) / plan.warmup_tokens)
-    return warm * min(1.0, max(0.0, (1 - progress) / 0.7))
+    return warm * min(1.0, max(0.0, (1 - progress) / 0.3))
 
 
 def completion_loss(model: MistralForCausalLM, backbone: Callable[..., Any], batch: dict[str, Tensor]) -> Tensor:
     """Mean cross-entropy in nats over the reports' tokens; logits are computed there only."""
-    hidden = backbone(input_ids=batch["input_ids"], use_cache=False).last_hidden_state[:, :-1]
-    target = batch["labels"][:, 1:]
+    return report_loss(model, read(model, backbone, batch).last_hidden_state, batch["labels"])
+
+
+def read(model: MistralForCausalLM, backbone: Callable[..., Any], batch: dict[str, Tensor], *, all_layers: bool = False) -> Any:
+    """The hidden states of a batch, (rows, length, hidden_size) each."""
+    ids = batch["input_ids"]
+    mask = attention_mask(model.config, prompt_lengths(batch["labels"]), ids.size(1))
+    return backbone(input_ids=ids, attention_mask=mask, use_cache=False, output_hidden_states=all_layers)
+
+
+def report_loss(model: MistralForCausalLM, hidden: Tensor, labels: Tensor) -> Tensor:
+    target = labels[:, 1:]
     kept = target != IGNORED
-    logits = model.lm_head(hidden[kept]).float()
-    return nn.functional.cross_entropy(logits, target[kept])
+    return nn.functional.cross_entropy(model.lm_head(hidden[:, :-1][kept]).float(), target[kept])
+
+
+class Learner(nn.Module):
+    """The base and the head of its second lesson (`training/tagging.py`), which is not exported."""
+
+    def __init__(self, model: MistralForCausalLM, tagging_weight: float, *, compiled: bool = False) -> None:
+        super().__init__()
+        self.model, self.tagging_weight = model, tagging_weight
+        self.head = TagHead(model.config.hidden_size, model.config.num_hidden_layers)
+        self._read = torch.compile(model.model, dynamic=True) if compiled else model.model
+
+    def forward(self, batch: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
+        """(loss on the reports, loss on the tags), both in nats."""
+        states = read(self.model, self._read, batch, all_layers=True)
+        return report_loss(self.model, states.last_hidden_state, batch["labels"]), self.head.loss(states.hidden_states[self.head.layer], batch["tags"])
 
 
 # --- the run ---------------------------------------------------------------------------------------------------------
@@ -140,33 +170,37 @@ def pretrain(
     tokenizer = PreTrainedTokenizerFast.from_pretrained(tokenizer_path)
     model: Any = MistralForCausalLM(SIZES[plan.size].config(tokenizer))  # type: ignore[no-untyped-call]
     write_induction(model, plan.seed)
-    model.to(device)
-    steps, progress = optimizers(model, plan), Progress()
+    learner = Learner(model, plan.tagging_weight, compiled=plan.compiled).to(device)
+    steps, progress = optimizers(learner, plan), Progress()
     if (output / "checkpoint" / "progress.json").exists():
-        progress = _restore(output / "checkpoint", model, steps)
+        progress = _restore(output / "checkpoint", learner, steps)
         report(f"resumed at {progress.tokens / 1e6:.1f}M tokens")
     elif init is not None:
-        missing, unknown = model.load_state_dict(load_weights(init), strict=False)  # the head is tied to the embedding and not in the file
-        if unknown or set(missing) - {"lm_head.weight"}:
-            raise ValueError(f"{init} is no base of size {plan.size}: it lacks {missing}, has {unknown}")
+        _begin_from(model, init, plan.size)
         report(f"starting from {init}")
-    backbone = torch.compile(model.model, dynamic=True) if plan.compiled else model.model
     report(f"{plan.size}: {sum(p.numel() for p in model.parameters()) / 1e6:.1f}M parameters on {device}")
-    run = _Run(plan, device, output, model, backbone, steps, progress, _Log(output / "log.jsonl", report))
+    run = _Run(plan, device, output, learner, steps, progress, _Log(output / "log.jsonl", report))
     while progress.share(plan) < 1:
         run.through(plan.phase(progress.share(plan)), tokenizer_path)
     return export(model, tokenizer, output / "model", plan, progress)
 
 
+def _begin_from(model: MistralForCausalLM, init: Path, size: str) -> None:
+    found = load_weights(init)
+    wanted = {name: tensor.shape for name, tensor in model.state_dict().items() if name != "lm_head.weight"}  # tied to the embedding, and not in the file
+    if {name: tensor.shape for name, tensor in found.items()} != wanted:
+        raise ValueError(f"{init} is no base of size {size}")
+    model.load_state_dict(found, strict=False)
+
+
 @dataclass
 class _Run:
-    """A run in progress: the model, its optimizers and where it stands."""
+    """A run in progress: what learns, its optimizers and where it stands."""
 
     plan: PretrainPlan
     device: str
     output: Path
-    model: MistralForCausalLM
-    backbone: Callable[..., Any]
+    learner: Learner
     steps: list[torch.optim.Optimizer]
     progress: Progress
     log: _Log
@@ -179,14 +213,14 @@ class _Run:
         last = saved = time.monotonic()
         for batch in loader:
             share = lr_share(self.plan, self.progress.share(self.plan), self.progress.tokens)
-            loss = _step(self.model, self.backbone, self.steps, {k: v.to(self.device, non_blocking=True) for k, v in batch.items()}, share, self.device)
+            losses = _step(self.learner, self.steps, {k: v.to(self.device, non_blocking=True) for k, v in batch.items()}, share, self.device)
             now = time.monotonic()
             self._advance(batch, now - last)
             last = now
-            self.log.step(self.progress, loss, share, self.plan)
+            self.log.step(self.progress, losses, share, self.plan)
             over = self.progress.share(self.plan) >= min(1.0, phase.until)
             if over or now - saved > self.plan.checkpoint_minutes * 60:
-                _save(self.output / "checkpoint", self.model, self.steps, self.progress)
+                _save(self.output / "checkpoint", self.learner, self.steps, self.progress)
                 saved = time.monotonic()
             if over:
                 return
@@ -206,18 +240,19 @@ def has_bf16(device: str) -> bool:
     return bool(able.get("avx512_bf16") or able.get("amx_bf16") or able.get("bf16"))
 
 
-def _step(model: MistralForCausalLM, backbone: Any, steps: list[torch.optim.Optimizer], batch: dict[str, Tensor], share: float, device: str) -> Tensor:
+def _step(learner: Learner, steps: list[torch.optim.Optimizer], batch: dict[str, Tensor], share: float, device: str) -> Tensor:
+    """One step; returns the losses on reports and on tags, (2,)."""
     for optimizer in steps:
         for group in optimizer.param_groups:
             group["lr"] = group["base_lr"] * share
     with torch.autocast(device, dtype=torch.bfloat16, enabled=has_bf16(device)):
-        loss = completion_loss(model, backbone, batch)
-    loss.backward()  # type: ignore[no-untyped-call]
-    nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        reports, tags = learner(batch)
+    (reports + learner.tagging_weight * tags).backward()
+    nn.utils.clip_grad_norm_(learner.parameters(), 1.0)
     for optimizer in steps:
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
-    return loss.detach()
+    return torch.stack((reports.detach(), tags.detach()))
 
 
 class _Log:
@@ -228,31 +263,31 @@ class _Log:
         self.losses: list[Tensor] = []
         self.since, self.tokens = time.monotonic(), 0.0
 
-    def step(self, progress: Progress, loss: Tensor, share: float, plan: PretrainPlan) -> None:
-        self.losses.append(loss)
+    def step(self, progress: Progress, losses: Tensor, share: float, plan: PretrainPlan) -> None:
+        self.losses.append(losses)
         now = time.monotonic()
         if now - self.since < self.every_s:
             return
-        mean = torch.stack(self.losses).mean().item()
+        mean, tagging = torch.stack(self.losses).mean(dim=0).tolist()
         rate = (progress.tokens - self.tokens) / (now - self.since) if self.tokens else float("nan")
-        self.report(f"{progress.share(plan):6.1%}  {progress.tokens / 1e6:7.1f}M tokens  loss {mean:.4f}  lr x{share:.2f}  {rate / 1e3:.1f}k tokens/s")
+        self.report(f"{progress.share(plan):6.1%}  {progress.tokens / 1e6:7.1f}M tokens  loss {mean:.4f}  tags {tagging:.3f}  lr x{share:.2f}  {rate / 1e3:.1f}k tokens/s")
         with self.path.open("a") as file:
-            file.write(json.dumps({**asdict(progress), "loss": mean, "tokens_per_s": rate}) + "\n")
+            file.write(json.dumps({**asdict(progress), "loss": mean, "tag_loss": tagging, "tokens_per_s": rate}) + "\n")
         self.losses, self.since, self.tokens = [], now, progress.tokens
 
 
-def _save(folder: Path, model: nn.Module, steps: list[torch.optim.Optimizer], progress: Progress) -> None:
+def _save(folder: Path, learner: nn.Module, steps: list[torch.optim.Optimizer], progress: Progress) -> None:
     """Write beside and swap, so that a kill leaves the old checkpoint or the new one."""
     folder.mkdir(parents=True, exist_ok=True)
-    torch.save({"model": model.state_dict(), "optimizers": [o.state_dict() for o in steps]}, folder / "state.new")
+    torch.save({"learner": learner.state_dict(), "optimizers": [o.state_dict() for o in steps]}, folder / "state.new")
     os.replace(folder / "state.new", folder / "state.pt")
     (folder / "progress.new").write_text(json.dumps(asdict(progress)))
     os.replace(folder / "progress.new", folder / "progress.json")
 
 
-def _restore(folder: Path, model: nn.Module, steps: list[torch.optim.Optimizer]) -> Progress:
+def _restore(folder: Path, learner: nn.Module, steps: list[torch.optim.Optimizer]) -> Progress:
     state = torch.load(folder / "state.pt", map_location="cpu", weights_only=True)
-    model.load_state_dict(state["model"])
+    learner.load_state_dict(state["learner"])
     for optimizer, saved in zip(steps, state["optimizers"], strict=True):
         optimizer.load_state_dict(saved)
     return Progress(**json.loads((folder / "progress.json").read_text()))

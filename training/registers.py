@@ -19,6 +19,7 @@ from training.text import (
     capitalized,
     contracted,
     ended,
+    is_copied,
     join,
     literal,
     mapped,
@@ -205,7 +206,7 @@ def transcript(speaker: Speaker, facts: Facts, sections: list[Section]) -> Text:
             parts.append(noise_clause(speaker, facts))
     if speaker.chance(0.5):
         parts.append(speaker.say("closing"))
-    return mapped(join([p for p in parts if p], " "), lambda words, path: words if path else _unpunctuated(words))
+    return mapped(join([p for p in parts if p], " "), lambda words, path: words if is_copied(path) else _unpunctuated(words))
 
 
 def _unpunctuated(words: str) -> str:
@@ -328,7 +329,7 @@ def noisy(rng: random.Random, lang: str, text: Text, register: str) -> Text:
     text = contracted(text)
 
     def soft(path: str | None) -> bool:
-        return path is None or path.rsplit(".", 1)[-1] in _COPIED
+        return path is None or not is_copied(path) or path.rsplit(".", 1)[-1] in _COPIED
 
     if rng.random() < (0.25 if careless else 0.06):
         rate = rng.choice((0.02, 0.05, 0.1))

@@ -18,6 +18,7 @@ from transformers import PreTrainedTokenizerFast
 
 from training.encode import Encoded, PairEncoder
 from training.synthesize import Family, pair
+from training.tagging import UNTAGGED
 
 IGNORED = -100
 MULTIPLE = 32  # batch lengths are rounded up to this, so that a batch holds rows of about one length
@@ -38,9 +39,9 @@ class Phase:
 
 CURRICULUM = (
     Phase(0.03, {"echo": 0.3, "copying": 0.7}, 3072, 256),
-    Phase(0.12, {"echo": 0.1, "copying": 0.6, "generated": 0.3}, 4096, 640),
-    Phase(0.40, {"copying": 0.5, "generated": 0.5}, 4096, 768),
-    Phase(1.00, {"copying": 0.35, "generated": 0.65}, 4096, 1024),
+    Phase(0.10, {"echo": 0.1, "copying": 0.6, "generated": 0.3}, 4096, 640),
+    Phase(0.35, {"copying": 0.35, "generated": 0.65}, 4096, 768),
+    Phase(1.00, {"copying": 0.2, "generated": 0.8}, 4096, 1024),
 )
 """Short and dense first, whole notes last (docs/training-log.md)."""
 
@@ -65,31 +66,38 @@ class Notes(IterableDataset[dict[str, Tensor]]):
             encoded: list[Encoded] = []
             while len(encoded) < self.pool:
                 family = rng.choices(families, weights)[0]
-                encoded.extend(encode(p) for p in pair(family, "train", f"{self.seed}:{number}"))
+                encoded.extend(encode(p, tagged=True) for p in pair(family, "train", f"{self.seed}:{number}"))
                 number += step
             fitting = [e for e in encoded if len(e.token_ids) <= self.phase.max_length]
             yield from _batches(rng, fitting, round(self.phase.batch_tokens * self.batch_scale))
 
 
 def _batches(rng: random.Random, encoded: list[Encoded], batch_tokens: int) -> list[dict[str, Tensor]]:
-    """Group by rounded length. Tensors are (rows, length) int64; labels of prompt and padding are IGNORED."""
+    """Group by rounded length."""
     buckets: dict[int, list[Encoded]] = {}
     for item in encoded:
         buckets.setdefault(-(-len(item.token_ids) // MULTIPLE) * MULTIPLE, []).append(item)
     out: list[dict[str, Tensor]] = []
     for length, items in buckets.items():
         rows = max(1, batch_tokens // length)
-        out.extend(collate(items[i : i + rows], length, rows) for i in range(0, len(items), rows))
+        out.extend(collate(items[i : i + rows], length) for i in range(0, len(items), rows))
     rng.shuffle(out)
     return out
 
 
-def collate(items: list[Encoded], length: int, rows: int) -> dict[str, Tensor]:
-    """Pad to (rows, length); missing rows are all padding, so that a length has one shape only."""
+def collate(items: list[Encoded], length: int) -> dict[str, Tensor]:
+    """Pad to (rows, length).
+
+    ``input_ids`` and ``labels`` (IGNORED in prompt and padding) are (rows, length) int64, ``tags`` (rows, length, 3).
+    """
+    rows = len(items)
     ids = torch.zeros((rows, length), dtype=torch.long)
     labels = torch.full((rows, length), IGNORED, dtype=torch.long)
+    tags = torch.tensor(UNTAGGED).repeat(rows, length, 1)
     for row, item in enumerate(items):
         size = len(item.token_ids)
+        if item.tags:
+            tags[row, : len(item.tags)] = torch.tensor(item.tags)
         ids[row, :size] = torch.tensor(item.token_ids)
         labels[row, item.prompt_length : size] = ids[row, item.prompt_length : size]
-    return {"input_ids": ids, "labels": labels, "num_tokens": torch.tensor(sum(len(i.token_ids) for i in items)), "num_pairs": torch.tensor(len(items))}
+    return {"input_ids": ids, "labels": labels, "tags": tags, "num_tokens": torch.tensor(sum(len(i.token_ids) for i in items)), "num_pairs": torch.tensor(len(items))}

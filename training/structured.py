@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from training.speaker import Speaker
-from training.text import Text, capitalized, join, literal, plain, stated
+from training.text import Text, capitalized, join, literal, meaning, plain, stated
 from training.verbalize import Section, action_slots, incident_slots, policy_name, risk_slots
 from training.world import Facts
 
@@ -34,8 +34,8 @@ def nothing(speaker: Speaker) -> Text:
 def member(speaker: Speaker, kind: str, name: str) -> Text:
     """An enum member in a field: mostly a wording, now and then the bare label."""
     if speaker.chance(0.12):
-        return literal(name if speaker.chance(0.5) else name.replace("_", " "))
-    return speaker.say(kind, name)
+        return meaning(literal(name if speaker.chance(0.5) else name.replace("_", " ")), kind)
+    return meaning(speaker.say(kind, name), kind)
 
 
 def scalar_fields(speaker: Speaker, facts: Facts) -> dict[str, list[Field]]:
@@ -90,9 +90,9 @@ def _decision_fields(speaker: Speaker, facts: Facts, out: dict[str, list[Field]]
     if decision["status"] != "pending" or decision["approver"]:
         kind = "pending_with" if decision["status"] == "pending" else decision["status"]
         need = ("approver",) if "date" not in slots else ("approver", "date")
-        out["approval"].append(("approval", speaker.say("approval", kind, have=slots, need=need)))
+        out["approval"].append(("approval", meaning(speaker.say("approval", kind, have=slots, need=need), "approval.status")))
     elif speaker.chance(0.5):
-        out["approval"].append(("approval", speaker.say("approval", "pending")))
+        out["approval"].append(("approval", meaning(speaker.say("approval", "pending"), "approval.status")))
     if facts["escalated"]:
         out["escalation"].append(("escalated", stated(facts["escalated"], "escalated")))
     elif speaker.chance(0.15):
@@ -105,7 +105,7 @@ def item_fields(speaker: Speaker, section: str, facts: Facts) -> list[list[Field
     for i, item in enumerate(facts[section]):
         path = f"{section}.{i}"
         if section == "policies":
-            slots = {"policy": policy_name(speaker, facts["policies"], i), "result": literal(speaker.book.word(speaker.rng, "result_word", item["result"]))}
+            slots = {"policy": policy_name(speaker, facts["policies"], i), "result": stated(speaker.book.word(speaker.rng, "result_word", item["result"]), f"{path}.result")}
         else:
             slots = {"incidents": incident_slots, "risks": risk_slots, "actions": action_slots}[section](speaker, path, item)
         rows.append([(name, slots.get(name, [])) for name in _ITEM_FIELDS[section]])
@@ -154,7 +154,7 @@ def _cell(speaker: Speaker, field: str, words: Text, labelled: dict[str, str], s
         return literal(labelled[field] + short + plain(nothing(speaker))) if shows_empty and field in labelled else []
     if field in labelled:
         if field == "resolved" and speaker.chance(0.5):
-            words = literal(speaker.book.word(speaker.rng, "yes" if _is_resolved(speaker, words) else "no"))
+            words = [(speaker.book.word(speaker.rng, "yes" if _is_resolved(speaker, words) else "no"), words[0][1])]
         return [*literal(labelled[field] + short), *words]
     return words
 

@@ -16,11 +16,12 @@ from schemas.canonical import canonical_json
 from training import bindings, copying, everyday, registers, world
 from training.bindings import Node, SchemaMaker
 from training.everyday import Everyday
+from training.marks import Mark, marks
 from training.phrasebook import LANGS, phrasebook
 from training.text import Text, literal, plain, spans
 
 Family = Literal["agent_status", "generated", "copying", "echo"]
-EVERYDAY_SHARE = 0.3  # of the generated family: notes about anything but agents
+EVERYDAY_SHARE = 0.2  # of the generated family: notes about anything but agents
 
 
 @dataclass(frozen=True)
@@ -46,10 +47,17 @@ class Pair:
     report: str
     context: tuple[ContextItem, ...] = ()
     schema: dict[str, Any] | None = field(default=None, repr=False)
+    marks: tuple[Mark, ...] = field(default=(), repr=False, compare=False)
+    """What the words of the note state; known where the pair is made, and not kept in files."""
 
     def __post_init__(self) -> None:
         if (self.schema_id is None) == (self.schema is None):
             raise ValueError("a pair has either a schema_id or a schema")
+
+    @property
+    def note(self) -> str:
+        """The text that states the facts: the question, mostly."""
+        return self.context[0].text if self.context else self.question
 
     @property
     def text(self) -> str:
@@ -57,7 +65,7 @@ class Pair:
         return "\n".join((self.question, *(item.text for item in self.context)))
 
     def to_json(self) -> dict[str, Any]:
-        return {key: value for key, value in asdict(self).items() if value not in (None, ())}
+        return {key: value for key, value in asdict(self).items() if value not in (None, ()) and key != "marks"}
 
     @classmethod
     def from_json(cls, row: dict[str, Any]) -> Pair:
@@ -108,7 +116,7 @@ def agent_status_pair(rng: random.Random, book, name: str) -> Pair:  # type: ign
     text, register = _governance_note(rng, book, facts, ())
     instance = bindings.agent_status(facts, spans(text))
     question, context = _placed(rng, book, facts, text)
-    return Pair(name, "agent_status", book.lang, register, question, canonical_json(instance), context)
+    return Pair(name, "agent_status", book.lang, register, question, canonical_json(instance), context, marks=marks(text, facts, ()))
 
 
 def copying_pair(rng: random.Random, book, name: str, *, echo: bool) -> Pair:  # type: ignore[no-untyped-def]
@@ -126,10 +134,11 @@ def generated_pairs(rng: random.Random, book, name: str) -> list[Pair]:  # type:
         _thinned(rng, facts)
         told, text, register = _mixed_note(rng, book, facts)
     question, context = _placed(rng, book, facts, text)
+    marked = marks(text, facts, (*told.singles, *(fact for row in told.rows for fact in row)))
     out = []
     for i in range(2):
         schema, instance = _asked(rng, facts, spans(text), told)
-        out.append(Pair(f"{name}-{i}", None, book.lang, register, question, canonical_json(instance), context, schema))
+        out.append(Pair(f"{name}-{i}", None, book.lang, register, question, canonical_json(instance), context, schema, marked))
     return out
 
 

@@ -2,8 +2,8 @@
 
 Owns filling of templates, sentence assembly and noise. Knows nothing of facts, schemas or registers.
 
-A ``Text`` is a list of pieces ``(string, path)``; ``path`` names the fact the string states (``"incidents.0.title"``)
-or is None for connecting words. Noise changes strings, never paths, so the gold of a text fact is always read back from
+A ``Text`` is a list of pieces ``(string, path)``; ``path`` names the fact the string states (``"incidents.0.title"``), or, after a ``~``, the fact it
+tells by its meaning (``"~status"``), or is None for connecting words. Noise changes strings, never paths, so the gold of a text fact is always read back from
 the finished note and is verbatim by construction.
 """
 
@@ -19,6 +19,8 @@ from functools import lru_cache
 
 Piece = tuple[str, str | None]
 Text = list[Piece]
+
+MEANING = "~"
 
 _SLOT = re.compile(r"\{([a-z_]+)\}")
 _WORD = re.compile(r"[^\W\d_]{4,}")
@@ -68,6 +70,16 @@ def stated(words: str, path: str) -> Text:
     return [(words, path)]
 
 
+def meaning(text: Text, path: str) -> Text:
+    """Mark the connecting words of a clause that tells a fact without its value: "slipping", for a status."""
+    return [(piece, own or MEANING + path) for piece, own in text]
+
+
+def is_copied(path: str | None) -> bool:
+    """Whether a piece states a value, rather than connecting words or a meaning."""
+    return path is not None and not path.startswith(MEANING)
+
+
 def join(parts: Iterable[Text], separator: str) -> Text:
     """Concatenate texts with a plain separator, skipping empty ones."""
     out: Text = []
@@ -105,8 +117,8 @@ def contracted(text: Text) -> Text:
     """Spanish contractions across pieces: ``a el`` -> ``al``, ``de el`` -> ``del``."""
     out: Text = []
     for piece, path in text:
-        if path is None and out and out[-1][1] is None and piece.startswith("el ") and out[-1][0].endswith((" a ", " de ")):
-            out[-1] = (out[-1][0][:-1] + "l ", None)
+        if not is_copied(path) and out and not is_copied(out[-1][1]) and piece.startswith("el ") and out[-1][0].endswith((" a ", " de ")):
+            out[-1] = (out[-1][0][:-1] + "l ", out[-1][1])
             piece = piece[3:]
         if piece:
             out.append((piece, path))

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from training.speaker import Speaker
-from training.text import Text, join, literal, stated
+from training.text import Text, join, literal, meaning, stated
 from training.world import STATUSES, Facts
 
 Block = list[Text]
@@ -77,7 +77,7 @@ def state(speaker: Speaker, facts: Facts) -> list[Section]:
     """Status, progress and oversight."""
     blocks = []
     if facts["status"]:
-        blocks.append(told(speaker.say("status", facts["status"])))
+        blocks.append(told(meaning(speaker.say("status", facts["status"]), "status")))
         if speaker.chance(0.07):
             rumour = speaker.rng.choice([s for s in STATUSES if s != facts["status"]])
             blocks[0].insert(speaker.rng.randrange(2), speaker.say("not_status", rumour))
@@ -86,7 +86,7 @@ def state(speaker: Speaker, facts: Facts) -> list[Section]:
     elif speaker.chance(0.06):
         blocks.append(told(speaker.say("progress_unknown")))
     if facts["oversight"]:
-        blocks.append(told(speaker.say("oversight", facts["oversight"])))
+        blocks.append(told(meaning(speaker.say("oversight", facts["oversight"]), "oversight")))
     speaker.rng.shuffle(blocks)
     return [Section("status", blocks)]
 
@@ -115,7 +115,7 @@ def _tasks(speaker: Speaker, facts: Facts) -> list[Block]:
         if value is None:
             continue
         if value == 0 and speaker.chance(0.75):
-            blocks.append(told(speaker.say(f"{kind}_zero", have={"unit": unit})))
+            blocks.append(told(meaning(speaker.say(f"{kind}_zero", have={"unit": unit}), kind)))
         else:
             blocks.append(told(speaker.say(kind, have={"n": speaker.number(value, kind), "unit": unit}, need=("n",))))
     return [[clause for block in blocks for clause in block]] if speaker.chance(0.7) else blocks
@@ -171,9 +171,9 @@ def _incident(speaker: Speaker, path: str, item: Facts) -> Block:
     said = main.slots
     rest: list[Text] = []
     if not said & {"severity", "severity_m"}:
-        rest.append(speaker.say("incident_severity", item["severity"]))
+        rest.append(meaning(speaker.say("incident_severity", item["severity"]), f"{path}.severity"))
     if "resolved" not in said:
-        rest.append(speaker.say("incident_resolved", "true" if item["resolved"] else "false"))
+        rest.append(meaning(speaker.say("incident_resolved", "true" if item["resolved"] else "false"), f"{path}.resolved"))
     if "date" in slots and "date" not in said:
         rest.append(speaker.say("incident_date", have=slots, need=("date",)))
     if "cause" in slots and "cause" not in said:
@@ -210,7 +210,7 @@ def risk_slots(speaker: Speaker, path: str, item: Facts) -> dict[str, Text]:
 def _risk(speaker: Speaker, path: str, item: Facts) -> Block:
     slots = risk_slots(speaker, path, item)
     main = _main_clause(speaker, "risk", slots, "risk")
-    rest = [speaker.say(f"risk_{name}", item[name]) for name in ("likelihood", "impact") if item[name] and name not in main.slots]
+    rest = [meaning(speaker.say(f"risk_{name}", item[name]), f"{path}.{name}") for name in ("likelihood", "impact") if item[name] and name not in main.slots]
     if item["mitigation"] and "mitigation" not in main.slots:
         rest.append(speaker.say("risk_mitigation", have=slots, need=("mitigation",)))
     elif not item["mitigation"] and speaker.chance(0.2):
@@ -273,11 +273,12 @@ def policy_name(speaker: Speaker, items: list[Facts], i: int) -> Text:
 def _policy_clause(speaker: Speaker, items: list[Facts], run: list[int]) -> Text:
     names = [policy_name(speaker, items, i) for i in run]
     result = items[run[0]]["result"]
+    told_of = f"policies.{run[0]}.result"
     if len(names) == 1:
-        return speaker.say("policy", result, have={"policy": names[0]}, need=("policy",))
+        return meaning(speaker.say("policy", result, have={"policy": names[0]}, need=("policy",)), told_of)
     last = literal(" and " if speaker.lang == "en" else " y ")
     joined = [*join(names[:-1], ", "), *last, *names[-1]]
-    return speaker.say("policies", result, have={"policies": joined}, need=("policies",))
+    return meaning(speaker.say("policies", result, have={"policies": joined}, need=("policies",)), told_of)
 
 
 # --- decision and escalation -----------------------------------------------------------------------------------------
@@ -294,9 +295,9 @@ def approval(speaker: Speaker, facts: Facts) -> list[Section]:
         slots["date"] = speaker.date(item["date"], "approval.date")
     if item["status"] == "pending":
         if item["approver"]:
-            return [Section("approval", [told(speaker.say("approval", "pending_with", have=slots, need=("approver",)))])]
-        return [Section("approval", [told(speaker.say("approval", "pending"))])] if speaker.chance(0.4) else []
-    return [Section("approval", [told(speaker.say("approval", item["status"], have=slots, need=tuple(slots)))])]
+            return [Section("approval", [told(meaning(speaker.say("approval", "pending_with", have=slots, need=("approver",)), "approval.status"))])]
+        return [Section("approval", [told(meaning(speaker.say("approval", "pending"), "approval.status"))])] if speaker.chance(0.4) else []
+    return [Section("approval", [told(meaning(speaker.say("approval", item["status"], have=slots, need=tuple(slots)), "approval.status"))])]
 
 
 def escalation(speaker: Speaker, facts: Facts) -> list[Section]:

@@ -22,6 +22,7 @@ SEVERITIES = ("low", "medium", "high", "critical")
 LEVELS = ("low", "medium", "high")
 POLICIES = ("data_privacy", "fairness", "security", "transparency", "human_oversight", "accuracy")
 RESULTS = ("pass", "fail", "not_assessed")
+DECISIONS = ("pending", "approved", "rejected")
 
 
 def draw(rng: random.Random, book: Phrasebook) -> Facts:

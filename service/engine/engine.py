@@ -17,7 +17,7 @@ from service.engine.sequence import Completion, Job, Sequence
 _Arguments = ParamSpec("_Arguments")
 
 STEP_TOKENS = 1024
-"""Most tokens in one forward pass; a longer prompt is run in several, so that others are not kept waiting."""
+"""Most tokens in one forward pass; a longer prompt is run in several, so that others are not kept waiting (but that of a prefix language model in one)."""
 
 
 class EngineFull(RuntimeError):
@@ -97,7 +97,7 @@ class Engine:
         for sequence in sorted(self._running, key=lambda s: s.num_run < len(s.job.prompt_ids)):
             if budget <= 0:
                 break
-            row = sequence.row(budget)
+            row = sequence.row(budget, prefix_lm=self.executor.prefix_lm)
             rows.append((sequence, row))
             budget -= len(row.token_ids)
         return rows

@@ -27,6 +27,11 @@ class Row:
     """Logits are wanted for this many tokens at the row's end; 0 while a prompt is still being read."""
     adapter: str | None = None
     """Digest of the adapter to run with; None for the base."""
+    num_prefix: int = 0
+    """The first tokens of the row that see each other both ways; they are a whole prompt, so the row starts at 0."""
+
+    def __post_init__(self) -> None:
+        assert not self.num_prefix or (self.start == 0 and self.num_prefix <= len(self.token_ids)), "a prefix is read in one piece"
 
 
 class Executor(Protocol):
@@ -38,6 +43,11 @@ class Executor(Protocol):
     def context_length(self) -> int: ...
     @property
     def vocab_size(self) -> int: ...
+
+    @property
+    def prefix_lm(self) -> bool:
+        """Whether rows must give a prompt as `num_prefix`."""
+        ...
 
     def forward(self, rows: Sequence[Row]) -> list[Logits]:
         """One forward pass: extends each row's slot and returns its last `num_logits` logits."""

@@ -138,12 +138,16 @@ class Sequence:
         late = self.job.deadline is not None and time.monotonic() > self.job.deadline
         return JobExpired() if late else None
 
-    def row(self, budget: int) -> Row:
-        """The next tokens to run, at most ``budget``; logits from the last token known beforehand on."""
-        tokens = tuple(self.pending[:budget])
+    def row(self, budget: int, *, prefix_lm: bool) -> Row:
+        """The next tokens to run, at most ``budget``; logits from the last token known beforehand on.
+
+        For a prefix language model the prompt goes in one piece, however long it is.
+        """
+        num_prefix = len(self.job.prompt_ids) if prefix_lm and not self.num_run else 0
+        tokens = tuple(self.pending[: max(budget, num_prefix)])
         end = self.num_run + len(tokens)
         known = max(self.num_run, self.job.num_known - 1)
-        return Row(self.slot, self.num_run, tokens, max(0, end - known), self.job.adapter)
+        return Row(self.slot, self.num_run, tokens, max(0, end - known), self.job.adapter, num_prefix)
 
     def accept(self, row: Row, logits: Logits) -> None:
         """Take one step's logits: judge the forced tokens among them, then choose the next token if all were run."""

@@ -66,6 +66,10 @@ class TorchExecutor:
     def vocab_size(self) -> int:
         return self.config.vocab_size
 
+    @property
+    def prefix_lm(self) -> bool:
+        return self.config.prefix_lm
+
     def load_adapter(self, digest: str, adapter: LowRank) -> None:
         """Make an adapter usable under its digest.
 
@@ -139,17 +143,19 @@ class TorchExecutor:
         return self._project(index, layer, "o_proj", torch.cat(mixed), groups)
 
     def _attend(self, index: int, row: Row, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
-        """Causal attention of one row over its slot, after its keys and values are stored there."""
+        """Attention of one row over its slot, after its keys and values are stored there: causal, but both ways inside its prefix."""
         length, end = len(row.token_ids), row.start + len(row.token_ids)
         keys, values = self._cache[index, 0, row.slot], self._cache[index, 1, row.slot]
         keys[:, row.start : end] = key.transpose(0, 1)
         values[:, row.start : end] = value.transpose(0, 1)
+        causal = length > 1 and not row.start and not row.num_prefix
         mask = None
-        if length > 1 and row.start:
+        if length > 1 and not causal and row.num_prefix < length:
             mask = torch.ones((length, end), dtype=torch.bool, device=self.device).tril(row.start)
+            mask[: row.num_prefix, : row.num_prefix] = True
         out = F.scaled_dot_product_attention(
             query.transpose(0, 1)[None], keys[None, :, :end], values[None, :, :end], attn_mask=mask,
-            is_causal=length > 1 and not row.start, enable_gqa=self.config.num_kv_heads != self.config.num_heads,
+            is_causal=causal, enable_gqa=self.config.num_kv_heads != self.config.num_heads,
         )  # fmt: skip
         return out[0].transpose(0, 1).reshape(length, -1)
 

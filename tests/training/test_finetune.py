@@ -10,18 +10,22 @@ from transformers import AutoModelForCausalLM, PreTrainedTokenizerFast
 
 from tests import tiny
 from training.finetune import CompletionTrainer, FinetunePlan, arguments, collate, dataset
+from training.prefix import attention_mask, prompt_lengths
 from training.synthesize import pair
 
 
-def test_the_loss_is_that_of_transformers_over_the_report_s_tokens(tmp_path: Path) -> None:
-    tiny.save_base(tmp_path / "base")
+@pytest.mark.parametrize("prefix_lm", [False, True])
+def test_the_loss_is_that_of_transformers_over_the_report_s_tokens(prefix_lm: bool, tmp_path: Path) -> None:
+    tiny.save_base(tmp_path / "base", prefix_lm=prefix_lm)
     tokenizer = PreTrainedTokenizerFast(tokenizer_file=str(tmp_path / "base" / "tokenizer.json"), bos_token="<s>", eos_token="</s>", pad_token="<pad>")
     data, too_long = dataset(tokenizer, [pair("agent_status", "train", f"loss:{i}")[0] for i in range(4)], tiny.CONTEXT_LENGTH)
     assert len(data) + too_long == 4 and len(data) >= 2
     batch = collate([data[i] for i in range(len(data))])
     model = AutoModelForCausalLM.from_pretrained(tmp_path / "base", dtype=torch.float32)
     with torch.no_grad():
-        usual = model(**batch).loss.item()
+        mask = attention_mask(model.config, prompt_lengths(batch["labels"]), batch["input_ids"].size(1))
+        usual = model(**batch, attention_mask=mask).loss.item()
+    assert (mask is not None) is prefix_lm
     plan = FinetunePlan(rank=4, batch_size=2, bf16=False)
     trainer = CompletionTrainer(
         model=model, args=arguments(plan, tmp_path / "work", "cpu"), train_dataset=data, processing_class=tokenizer, peft_config=plan.lora(),

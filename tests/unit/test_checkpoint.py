@@ -89,6 +89,12 @@ def test_older_spellings_of_a_config_are_understood(base: Path) -> None:
     assert (c.rope_theta, c.head_dim, c.num_kv_heads, c.eos_ids, c.context_length) == (77.0, 8, 4, (2, 0), 64)
 
 
+@pytest.mark.parametrize(("said", "read"), [("absent", False), (False, False), (True, True)])
+def test_only_a_base_that_says_so_sees_its_prompts_both_ways(said: Any, read: bool, base: Path) -> None:
+    configure(base, prefix_lm=said)
+    assert read_base(base).config.prefix_lm is read
+
+
 @pytest.mark.parametrize("name", ["config.json", "tokenizer.json", "model.safetensors"])
 def test_a_missing_file_is_named(name: str, base: Path) -> None:
     (base / name).unlink()

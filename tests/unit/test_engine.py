@@ -105,6 +105,16 @@ def test_a_long_prompt_is_read_in_pieces_that_fit_a_step() -> None:
     assert plain(job(prompt), None, VOCAB).same_as(found)
 
 
+def test_a_prompt_that_is_seen_both_ways_is_read_in_one_piece() -> None:
+    executor = RandomExecutor(VOCAB, prefix_lm=True)
+    prompts = [tuple(random.Random(i).randrange(1, VOCAB) for _ in range(50)) for i in range(3)]
+    with engine_of(executor, step_tokens=16) as engine:
+        found = [future.result(WAIT_S) for future in [engine.submit(job(prompt)) for prompt in prompts]]
+    first = [row for rows in executor.passes for row in rows if row.start == 0]
+    assert [(row.token_ids, row.num_prefix) for row in first] == [(prompt, 50) for prompt in prompts]
+    assert all(plain(job(prompt), None, VOCAB).same_as(one) for prompt, one in zip(prompts, found, strict=True))
+
+
 def test_no_step_runs_more_tokens_than_allowed() -> None:
     executor = RandomExecutor(VOCAB, num_slots=3)
     with engine_of(executor, step_tokens=8) as engine:
@@ -322,5 +332,12 @@ def test_the_times_add_up() -> None:
 def test_a_row_says_where_its_tokens_stand() -> None:
     sequence = Sequence(job((1, 2, 3, 4), adapter="one"), None)  # type: ignore[arg-type]
     sequence.start(2)
-    assert sequence.row(3) == Row(2, 0, (1, 2, 3), 0, "one")
-    assert sequence.row(9) == Row(2, 0, (1, 2, 3, 4), 1, "one")
+    assert sequence.row(3, prefix_lm=False) == Row(2, 0, (1, 2, 3), 0, "one")
+    assert sequence.row(9, prefix_lm=False) == Row(2, 0, (1, 2, 3, 4), 1, "one")
+    assert sequence.row(3, prefix_lm=True) == Row(2, 0, (1, 2, 3, 4), 1, "one", 4)
+
+
+def test_a_prefix_that_is_no_whole_prompt_is_our_own_bug() -> None:
+    for start, num_prefix in ((1, 2), (0, 4)):
+        with pytest.raises(AssertionError, match="one piece"):
+            Row(0, start, (1, 2, 3), 1, None, num_prefix)

@@ -14,6 +14,7 @@ from service.checkpoint import CheckpointInvalid, read_base
 from service.engine.executor import Logits, Row
 from service.engine.torch_executor import LowRank, TorchExecutor
 from tests import tiny
+from training.prefix import attention_mask
 
 IDS = tuple(int(i) for i in np.random.default_rng(5).integers(3, tiny.VOCAB_SIZE, 37))
 
@@ -67,6 +68,22 @@ def test_the_logits_are_those_of_transformers_however_a_prompt_is_cut(sizes: lis
 def test_any_mistral_is_run_as_transformers_runs_it(changes: dict[str, Any], tmp_path: Path) -> None:
     model = tiny.save_base(tmp_path, seed=3, **changes)
     close(run(executor_of(tmp_path), IDS, [20, 17]), expected(model, IDS))
+
+
+@pytest.mark.parametrize("num_prefix", [1, 20, 30])
+def test_a_prefix_is_seen_both_ways_as_transformers_sees_it(num_prefix: int, tmp_path: Path) -> None:
+    """A prompt, tokens forced after it in the same row, and then the rest one by one."""
+    model = tiny.save_base(tmp_path, seed=6, prefix_lm=True)
+    with torch.no_grad():
+        mask = attention_mask(model.config, torch.tensor([num_prefix]), len(IDS))
+        wanted = model(torch.tensor([IDS]), attention_mask=mask).logits[0].numpy()
+    executor = executor_of(tmp_path)
+    assert executor.prefix_lm
+    found = executor.forward([Row(0, 0, IDS[:30], 30, None, num_prefix), Row(1, 0, IDS[:num_prefix], num_prefix, None, num_prefix)])
+    close(found[0], wanted[:30])
+    close(found[1], wanted[:num_prefix])
+    close(np.concatenate([executor.forward([Row(0, i, IDS[i : i + 1], 1)])[0] for i in range(30, len(IDS))]), wanted[30:])
+    assert num_prefix == 1 or np.abs(wanted - expected(model, IDS)).max() > 0.1, "both ways is not causal"
 
 
 def test_sharded_weights_are_read_whole(tmp_path: Path) -> None:

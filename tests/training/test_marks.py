@@ -1,0 +1,90 @@
+"""Every value of a report is marked in its note, and every token of the note knows the mark it stands in."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+import torch
+
+from service.checkpoint import EMBEDDED_BASE
+from tests.training.drawn import drawn
+from training.encode import PairEncoder
+from training.marks import Mark, kinds
+from training.synthesize import Pair
+from training.tagging import IGNORED, OUTSIDE, UNTAGGED, TagHead, tags
+
+LISTS = {"incidents": ("title", "incidents.title"), "risks": ("description", "risks.risk"), "next_actions": ("action", "actions.action")}
+
+
+@pytest.fixture(scope="module")
+def encode() -> PairEncoder:
+    from transformers import PreTrainedTokenizerFast
+
+    return PairEncoder(PreTrainedTokenizerFast.from_pretrained(EMBEDDED_BASE), {"agent_status": {}})
+
+
+def said(pair: Pair, kind: str, item: int = 0) -> list[str]:
+    """What the note says under the marks of a kind."""
+    return [pair.note[m.start : m.end] for m in pair.marks if m.kind == kind and m.item == item]
+
+
+@pytest.mark.parametrize("lang", ["en", "es"])
+def test_the_values_of_a_report_stand_under_marks_of_their_kind(lang: str) -> None:
+    for pair in drawn("agent_status", "train", "train", lang):
+        report: dict[str, Any] = json.loads(pair.report)
+        assert report["owner"]["name"] in said(pair, "owner") and report["agent_id"] in said(pair, "agent")
+        for name, (leaf, kind) in LISTS.items():
+            for number, item in enumerate(report[name], 1):
+                assert item[leaf] in said(pair, kind, number)
+        for number, incident in enumerate(report["incidents"], 1):
+            told = {m.kind for m in pair.marks if m.item == number and m.kind.startswith(("incidents.severity", "incidents.resolved"))}
+            assert told == {f"incidents.severity={incident['severity']}", f"incidents.resolved={incident['resolved']}"}
+        assert {m.kind for m in pair.marks if m.kind.startswith("status=")} == {f"status={report['status']}"}
+
+
+@pytest.mark.parametrize("family", ["agent_status", "generated"])
+def test_marks_are_of_known_kinds_in_order_and_inside_the_note(family: Any) -> None:
+    for pair in drawn(family, "train", "train", "en"):
+        assert pair.marks and {m.kind for m in pair.marks} <= kinds().keys()
+        ends = [0, *(m.end for m in pair.marks)]
+        assert all(before <= m.start < m.end <= len(pair.note) for before, m in zip(ends, pair.marks, strict=False))
+
+
+def test_marks_are_not_written_to_files() -> None:
+    pair = drawn("agent_status", "train", "train", "en")[0]
+    assert "marks" not in pair.to_json() and Pair.from_json(pair.to_json()) == pair
+
+
+@pytest.mark.parametrize("lang", ["en", "es"])
+def test_each_statement_is_begun_once_and_by_its_first_token(lang: str, encode: PairEncoder) -> None:
+    names = {number: name for name, number in kinds().items()}
+    for pair in drawn("agent_status", "train", "train", lang)[:60]:
+        encoded = encode(pair, tagged=True)
+        assert len(encoded.tags) == encoded.prompt_length
+        begun = [(names[kind], item) for kind, begins, item in encoded.tags if kind > 0 and begins]
+        assert begun == [(m.kind, m.item) for m in pair.marks]
+
+
+def test_the_schema_and_the_headings_of_a_prompt_are_not_tagged() -> None:
+    found = tags([Mark(4, 7, "owner", 0)], [(0, 9), (10, 13), (13, 14), (14, 17), (17, 18), (18, 25)], start=10, end=18)
+    assert found == [UNTAGGED, OUTSIDE, OUTSIDE, (kinds()["owner"], 1, 0), OUTSIDE, UNTAGGED]
+    assert tags([], [(0, 3)], 0, 3) == [UNTAGGED], "an exercise has no marks"
+
+
+def test_the_head_learns_what_its_layer_knows() -> None:
+    torch.manual_seed(0)
+    head = TagHead(hidden_size=16, num_layers=6)
+    hidden = torch.randn(4, 10, 16)
+    wanted = torch.tensor([OUTSIDE]).repeat(4, 10, 1)
+    wanted[:, 3], wanted[:, 4], wanted[:, 7:] = torch.tensor((5, 1, 2)), torch.tensor((5, 0, 2)), IGNORED
+    hidden[:, 3] = hidden[0, 3]
+    optimizer = torch.optim.Adam(head.parameters(), lr=0.1)
+    before = head.loss(hidden, wanted).item()
+    for _ in range(60):
+        optimizer.zero_grad()
+        head.loss(hidden, wanted).backward()
+        optimizer.step()
+    assert head.layer == 4 and head.loss(hidden, wanted).item() < before / 20 and head.accuracy(hidden, wanted) == 1.0
+    assert head.loss(hidden, torch.full_like(wanted, IGNORED)).item() == 0.0

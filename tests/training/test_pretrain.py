@@ -1,0 +1,63 @@
+"""A base is trained, killed, gone on with and exported."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from transformers import MistralForCausalLM
+
+from service.checkpoint import EMBEDDED_BASE, read_base
+from training import pretrain
+from training.pretrain import ModelSize, PretrainPlan, load_weights, lr_share
+from training.stream import Phase
+
+PLAN = PretrainPlan(size="tiny", tokens=4_000, num_workers=0, warmup_tokens=500, curriculum=(Phase(0.5, {"echo": 1.0}, 1024, 128), Phase(1.0, {"copying": 1.0}, 1024, 256)))
+
+
+@pytest.fixture(autouse=True)
+def tiny(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(pretrain.SIZES, "tiny", ModelSize(128, 2, 2, 64))
+
+
+def train(folder: Path, plan: PretrainPlan, init: Path | None = None) -> tuple[Path, list[str]]:
+    lines: list[str] = []
+    return pretrain.pretrain(EMBEDDED_BASE, folder, plan, report=lines.append, init=init), lines
+
+
+def test_a_run_leaves_a_base_that_the_server_and_transformers_load(tmp_path: Path) -> None:
+    exported, _ = train(tmp_path, PLAN)
+    assert read_base(exported).config.prefix_lm
+    model = MistralForCausalLM.from_pretrained(exported)
+    assert model.config.num_hidden_layers == 2 and not any("linear" in name for name in load_weights(exported)), "the tag head stays behind"
+    facts = json.loads((exported / "metadata.json").read_text())
+    assert facts["progress"]["tokens"] >= 4_000 and facts["plan"]["tagging_weight"] == 0.5
+
+
+def test_a_run_is_gone_on_with_where_it_stood_and_with_more_to_do(tmp_path: Path) -> None:
+    exported, _ = train(tmp_path, PLAN)
+    first = load_weights(exported)
+    again, lines = train(tmp_path, replace(PLAN, tokens=6_000))
+    assert lines[0].startswith("resumed at 0.0M")
+    facts = json.loads((again / "metadata.json").read_text())["progress"]
+    assert 6_000 <= facts["tokens"] < 9_000 and not torch.equal(first["model.embed_tokens.weight"], load_weights(again)["model.embed_tokens.weight"])
+
+
+def test_a_base_of_the_same_size_can_be_begun_from(tmp_path: Path) -> None:
+    exported, _ = train(tmp_path / "one", PLAN)
+    _, lines = train(tmp_path / "two", PLAN, init=exported)
+    assert lines[0] == f"starting from {exported}"
+
+
+def test_a_base_of_another_size_cannot_be_begun_from(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="no base of size tiny"):
+        train(tmp_path, PLAN, init=EMBEDDED_BASE)
+
+
+def test_the_learning_rate_is_flat_and_then_falls_to_nothing() -> None:
+    plan = replace(PLAN, warmup_tokens=100)
+    shares = [lr_share(plan, progress, 1_000) for progress in (0.0, 0.5, 0.7, 0.85, 1.0)]
+    assert shares == pytest.approx([1.0, 1.0, 1.0, 0.5, 0.0]) and lr_share(plan, 0.0, 0) == pytest.approx(0.01)

@@ -1,0 +1,85 @@
+"""Marks: which words of a note state which kind of fact, and of which item of a list.
+
+Owns the kinds and their reading from an annotated text. What they are good for is `training/tagging.py`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cache
+
+from training import concepts
+from training.concepts import ConceptFact
+from training.text import MEANING, Text, plain
+from training.world import DECISIONS, LEVELS, OVERSIGHT, POLICIES, RESULTS, SEVERITIES, STATUSES, Facts
+
+_ITEM = re.compile(r"\.(\d+)(?=\.)")
+
+_ENUMS: dict[str, tuple[str, ...]] = {
+    "status": STATUSES, "oversight": OVERSIGHT, "approval.status": DECISIONS, "incidents.severity": SEVERITIES, "incidents.resolved": ("True", "False"),
+    "policies.policy": POLICIES, "policies.result": RESULTS, "risks.likelihood": LEVELS, "risks.impact": LEVELS,
+}  # fmt: skip
+_VALUES = (
+    "agent", "owner", "email", "period", "start", "end", "progress", "cost", "latency", "completed", "failed", "escalated", "incidents.title",
+    "incidents.date", "incidents.cause", "risks.risk", "risks.mitigation", "actions.action", "actions.assignee", "actions.due", "approval.approver",
+    "approval.date",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """Characters ``start`` to ``end`` of a note tell a fact of a kind. ``item``: 1 for the first of a list, 0 outside of lists."""
+
+    start: int
+    end: int
+    kind: str
+    item: int
+
+
+@cache
+def kinds() -> dict[str, int]:
+    """Every kind of fact by number, from 1 on; a member of an enum is a kind of its own."""
+    names = [*_VALUES, *(f"{name}={member}" for name, members in _ENUMS.items() for member in members)]
+    for concept in (*concepts.usable("train"), *concepts.usable("heldout")):
+        names.extend(_kind(concept, value) for value in _telling(concept))
+    return {name: number for number, name in enumerate(dict.fromkeys(names), 1)}
+
+
+def _telling(concept: concepts.Concept) -> Iterable[object]:
+    """The values that make kinds of their own; one None for all values of a concept that is no enum."""
+    if concept["type"] == "enum":
+        return range(len(concept["members"]))
+    return (True, False) if concept["type"] == "boolean" else (None,)
+
+
+def _kind(concept: concepts.Concept, value: object) -> str:
+    return f"{concept['concept']}={value}" if concept["type"] in ("enum", "boolean") else f"{concept['concept']}"
+
+
+def marks(text: Text, facts: Facts | None, told: Iterable[ConceptFact]) -> tuple[Mark, ...]:
+    """The marks of a note, counted from the first character that is no space."""
+    of_path = {fact.path: fact for fact in told}
+    raw = plain(text)
+    at = len(raw.lstrip()) - len(raw)
+    found = []
+    for piece, path in text:
+        if path is not None:
+            path = path.removeprefix(MEANING)
+            fact = of_path.get(path)
+            kind = _kind(fact.concept, fact.value) if fact else _governance(path, facts or {})
+            item = _ITEM.search(path)
+            found.append(Mark(at, at + len(piece), kind, int(item[1]) + 1 if item else 0))
+        at += len(piece)
+    return tuple(found)
+
+
+def _governance(path: str, facts: Facts) -> str:
+    name = _ITEM.sub("", path)
+    if name not in _ENUMS:
+        return name
+    value: object = facts
+    for part in path.split("."):
+        value = value[int(part)] if isinstance(value, list) else value[part]  # type: ignore[index]
+    return f"{name}={value}"

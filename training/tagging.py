@@ -1,0 +1,84 @@
+"""A second lesson of pre-training: for every word of a note, what it is about.
+
+A report says little about how its note was read: of its 200 tokens most are form, and some thirty choose a place of the note. The factory knows
+what each word of a note states. A linear head on a middle layer learns to say so, at every token: the kind of fact, whether the token
+begins its statement, and which item of a list it belongs to. The head is no part of the base; what the layers below it had to learn is.
+
+Owns the head, its targets and its loss. Sources: Caruana, "Multitask Learning" (1997); Ramshaw and Marcus, "Text Chunking using Transformation-Based
+Learning" (1995), for begin and inside.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from training.marks import Mark, kinds
+
+Tag = tuple[int, int, int]  # kind (0: none), whether it begins, item of a list
+OUTSIDE: Tag = (0, 0, 0)
+IGNORED = -100
+UNTAGGED: Tag = (IGNORED, IGNORED, IGNORED)  # outside of the note, and in exercises, which have no marks
+MOST_ITEMS = 8
+
+
+def tags(marks: Sequence[Mark], offsets: Sequence[tuple[int, int]], start: int, end: int) -> list[Tag]:
+    """A tag for each token, given by its characters; the note stands from ``start`` to ``end`` of the same text, and ``marks`` count from ``start``."""
+    if not marks:
+        return [UNTAGGED] * len(offsets)
+    out, waiting, began = [], list(reversed(marks)), False
+    for left, right in offsets:
+        if not (start <= left and right <= end):
+            out.append(UNTAGGED)
+            continue
+        while waiting and waiting[-1].end + start <= left:
+            waiting.pop()
+            began = False
+        if not waiting or right <= waiting[-1].start + start:
+            out.append(OUTSIDE)
+            continue
+        mark = waiting[-1]
+        out.append((kinds()[mark.kind], int(not began), min(mark.item, MOST_ITEMS)))
+        began = True
+    return out
+
+
+class TagHead(nn.Module):
+    """Logits of kind, begin and item from hidden states (..., hidden_size) of layer ``LAYER_SHARE`` of the depth."""
+
+    LAYER_SHARE = 2 / 3
+
+    def __init__(self, hidden_size: int, num_layers: int) -> None:
+        super().__init__()
+        self.layer = round(num_layers * self.LAYER_SHARE)
+        self.sizes = [len(kinds()) + 1, 2, MOST_ITEMS + 1]
+        self.linear = nn.Linear(hidden_size, sum(self.sizes))
+
+    def loss(self, hidden: Tensor, tags: Tensor) -> Tensor:
+        """Sum of the three mean cross-entropies in nats; begin and item are asked inside statements only.
+
+        ``hidden`` (rows, length, hidden_size), ``tags`` (rows, length, 3) with IGNORED where there is nothing to say.
+        """
+        asked = tags[..., 0] != IGNORED
+        if not bool(asked.any()):
+            return hidden.new_zeros(())
+        normed = F.rms_norm(hidden[asked].float(), hidden.shape[-1:])
+        kind, begins, item = self.linear(normed).split(self.sizes, dim=-1)
+        target = tags[asked]
+        inside = target[:, 0] > 0
+        loss = F.cross_entropy(kind, target[:, 0])
+        if bool(inside.any()):
+            loss = loss + F.cross_entropy(begins[inside], target[inside, 1]) + F.cross_entropy(item[inside], target[inside, 2])
+        return loss
+
+    @torch.no_grad()
+    def accuracy(self, hidden: Tensor, tags: Tensor) -> float:
+        """Share of the tokens that begin a statement whose kind is right; nan where there are none."""
+        begin = (tags[..., 0] > 0) & (tags[..., 1] == 1)
+        if not bool(begin.any()):
+            return float("nan")
+        found = self.linear(F.rms_norm(hidden[begin].float(), hidden.shape[-1:])).split(self.sizes, dim=-1)[0].argmax(-1)
+        return float((found == tags[begin][:, 0]).float().mean())
