@@ -79,6 +79,33 @@ def field_names() -> dict[str, Any]:
     return loaded
 
 
+class FieldName(str):
+    """A property's name that knows which kind of fact it asks for (`training/marks.py`); the schema keeps it as ``$comment``, which no prompt shows."""
+
+    kind: str
+
+    def __new__(cls, name: str, kind: str) -> FieldName:
+        made = super().__new__(cls, name)
+        made.kind = kind
+        return made
+
+
+def asking(name: str, schema: Schema) -> Schema:
+    """The schema with the kind that its name asks for, before what it says of its members."""
+    return {**schema, "$comment": name.kind + schema.get("$comment", "")} if isinstance(name, FieldName) else schema
+
+
+KIND_OF_FIELD = {
+    "owner_object_name": "owner", "start": "period", "end": "period", "amount": "cost", "currency": "cost", "title": "incidents.title",
+    "severity": "incidents.severity", "date": "incidents.date", "resolved": "incidents.resolved", "cause": "incidents.cause",
+    "policy": "policies.policy", "result": "policies.result", "risk": "risks.risk", "likelihood": "risks.likelihood", "impact": "risks.impact",
+    "mitigation": "risks.mitigation", "action": "actions.action", "assignee": "actions.assignee", "due": "actions.due",
+    "approval_status": "approval.status", "approver": "approval.approver", "decided_on": "approval.date",
+    **{kind: kind for kind in ("agent", "owner", "email", "status", "progress", "oversight", "completed", "failed", "latency", "cost", "escalated")},
+}  # fmt: skip
+"""Fields of `field_names.yaml` that hold a fact, and the fact's kind; all others are groups."""
+
+
 class SchemaMaker:
     """Draws a schema that asks for some of a note's facts, and its instance."""
 
@@ -96,17 +123,18 @@ class SchemaMaker:
         return self.object(self._grouped(members))
 
     def name(self, kind: str) -> str:
-        return str(self.rng.choice(self.names[kind]))
+        chosen = str(self.rng.choice(self.names[kind]))
+        return FieldName(chosen, KIND_OF_FIELD[kind]) if kind in KIND_OF_FIELD else chosen
 
     def object(self, members: Sequence[tuple[str, Node]]) -> Node:
         """An object node; a name that occurs twice gets a number."""
         properties: dict[str, Any] = {}
         instance: dict[str, Any] = {}
-        for name, (schema, value) in members:
-            name = self._styled(name)
+        for asked, (schema, value) in members:
+            name = self._styled(asked)
             while name in properties:
                 name += "_2"
-            properties[name], instance[name] = schema, value
+            properties[name], instance[name] = asking(asked, schema), value
         return {"type": "object", "properties": properties, "required": list(properties), "additionalProperties": False}, instance
 
     def array(self, items: list[Node], empty: Schema) -> Node:
@@ -114,7 +142,7 @@ class SchemaMaker:
 
     def _styled(self, name: str) -> str:
         if not self.camel:
-            return name
+            return str(name)
         first, *rest = name.split("_")
         return first + "".join(part.capitalize() for part in rest)
 
@@ -139,12 +167,13 @@ class SchemaMaker:
         shown = [labels[m] for m in order]
         if self.rng.random() < 0.3:
             self.rng.shuffle(shown)
+        meant = {"$comment": "=" + "|".join({labels[m]: m for m in order}[label] for label in shown)}
         if not optional and None not in members:
-            return {"enum": shown}, [labels[m] for m in members if m]
+            return {"enum": shown, **meant}, [labels[m] for m in members if m]
         if self.rng.random() < 0.3:
-            return {"anyOf": [{"enum": shown}, {"type": "null"}]}, [labels[m] if m else None for m in members]
+            return {"anyOf": [{"enum": shown, **meant}, {"type": "null"}]}, [labels[m] if m else None for m in members]
         missing = self.rng.choice([u for u in self.unspecified if u not in shown])
-        return {"enum": [*shown, missing]}, [labels[m] if m else missing for m in members]
+        return {"enum": [*shown, missing], **meant}, [labels[m] if m else missing for m in members]
 
     # groups of facts
 
@@ -245,7 +274,7 @@ class SchemaMaker:
             rest = self.rng.sample(rest, self.rng.randrange(least - 1, len(rest) + 1))
         kept = [first, *rest]
         if len(kept) == 1 and self.rng.random() < 0.6:
-            return {"type": "array", "items": first[1]}, first[2]
+            return {"type": "array", "items": asking(first[0], first[1])}, first[2]
         rows = [self.object([(name, (schema, column[i])) for name, schema, column in kept]) for i in range(count)]
         empty, _ = self.object([(name, (schema, None)) for name, schema, _ in kept])
         return self.array(rows, empty)
@@ -267,7 +296,7 @@ class SchemaMaker:
 
     def concept(self, fact: ConceptFact) -> tuple[str, Node]:
         schema, (value,) = concepts.column(self.rng, [fact], self.said, self.unspecified)
-        return str(self.rng.choice(fact.concept["names"])), (schema, value)
+        return _field_of(self.rng, fact), (schema, value)
 
     def records(self, rows: Sequence[Sequence[ConceptFact]], blank: Sequence[ConceptFact]) -> tuple[str, Node]:
         """An array of objects over concepts; ``blank`` shapes the items of an empty list."""
@@ -275,8 +304,12 @@ class SchemaMaker:
         for i, pattern in enumerate(blank):
             facts = [row[i] for row in rows]
             schema, told = concepts.column(self.rng, facts or [pattern], self.said, self.unspecified)
-            columns.append((str(self.rng.choice(pattern.concept["names"])), schema, told[: len(rows)]))
+            columns.append((_field_of(self.rng, pattern), schema, told[: len(rows)]))
         return str(self.rng.choice(field_names()["lists"])), self.rows(columns, len(rows))
+
+
+def _field_of(rng: random.Random, fact: ConceptFact) -> FieldName:
+    return FieldName(str(rng.choice(fact.concept["names"])), str(fact.concept["concept"]))
 
 
 def _or_null(schema: Schema) -> Schema:

@@ -195,6 +195,7 @@ def finetune(
     epochs: Annotated[float, typer.Option(min=0.001, help="Passes over the pairs.")] = 1.0,
     learning_rate: Annotated[float, typer.Option(min=1e-8, max=1.0, help="Highest learning rate; a base of billions wants about 2e-4.")] = 3e-3,
     batch_size: Annotated[int, typer.Option(min=1, help="Pairs of a step.")] = 8,
+    max_length: Annotated[int, typer.Option(min=16, help="Longest pair in tokens, prompt and report together; longer ones are left out and counted.")] = 1024,
     device: Device = "cpu",
     threads: Threads = None,
     seed: Seed = 1,
@@ -211,7 +212,7 @@ def finetune(
     from training import pairs_file, runs
     from training.finetune import FinetunePlan
 
-    plan = FinetunePlan(rank=rank, epochs=epochs, learning_rate=learning_rate, batch_size=batch_size, seed=seed)
+    plan = FinetunePlan(rank=rank, epochs=epochs, learning_rate=learning_rate, batch_size=batch_size, max_length=max_length, seed=seed)
     with failures_shown():
         facts = runs.make_adapter(base, list(pairs_file.read_pairs(pairs)), output, plan, device, threads)
     say(

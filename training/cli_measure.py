@@ -10,7 +10,20 @@ from typing import Annotated, Literal
 
 import typer
 
-from training.options import Adapters, Base, Count, Device, FamilyName, Notes, Output, Seed, SliceName, Split, Threads, failures_shown
+from training.options import (
+    Adapters,
+    Base,
+    Count,
+    Device,
+    FamilyName,
+    Notes,
+    Output,
+    Seed,
+    SliceName,
+    Split,
+    Threads,
+    failures_shown,
+)
 
 
 def evaluate(

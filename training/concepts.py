@@ -167,12 +167,13 @@ def _enum_column(rng: random.Random, facts: list[ConceptFact], unspecified: list
         labels = [m["labels"][0] for m in members]
     order = rng.sample(labels, len(labels)) if rng.random() < 0.5 else list(labels)
     told = [None if fact.value is None else labels[fact.value] for fact in facts]
+    meant = {"$comment": "=" + "|".join(str(labels.index(label)) for label in order)}
     if not missing and rng.random() < 0.75:
-        return {"enum": order}, told
+        return {"enum": order, **meant}, told
     if rng.random() < 0.5:
-        return {"anyOf": [{"enum": order}, {"type": "null"}]}, told
+        return {"anyOf": [{"enum": order, **meant}, {"type": "null"}]}, told
     extra = rng.choice([u for u in unspecified if u not in order])
-    return {"enum": [*order, extra]}, [value or extra for value in told]
+    return {"enum": [*order, extra], **meant}, [value or extra for value in told]
 
 
 def _leaf_schema(rng: random.Random, fact: ConceptFact) -> Schema:

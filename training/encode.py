@@ -6,6 +6,7 @@ stays text.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -13,13 +14,14 @@ from typing import Any
 from transformers import PreTrainedTokenizerBase
 
 from schemas.prompt import render
+from training.marks import asked
 from training.synthesize import Pair
-from training.tagging import UNTAGGED, Tag, tags
+from training.tagging import UNTAGGED, Tag, asked_tags, tags
 
 
 @dataclass(frozen=True)
 class Encoded:
-    """Token ids of a pair; loss is taken from ``prompt_length`` on. ``tags``: one for each token of the prompt, where they were asked for."""
+    """Token ids of a pair; loss is taken from ``prompt_length`` on. ``tags``: one for each token, where they were asked for."""
 
     token_ids: list[int]
     prompt_length: int
@@ -49,8 +51,13 @@ class PairEncoder:
             schema = self.schemas[str(pair.schema_id)]
         text = render(pair.question, pair.context, schema)
         prompt = self.backend.encode(text, add_special_tokens=False)
-        known = [UNTAGGED, *_note_tags(pair, text, prompt.offsets)] if tagged else []
-        return Encoded([self.bos, *prompt.ids, *self.text_ids(pair.report), self.eos], len(prompt.ids) + 1, known)
+        report = self.backend.encode(pair.report, add_special_tokens=False)
+        known = [UNTAGGED, *_note_tags(pair, text, prompt.offsets), *_report_tags(pair, report.offsets), UNTAGGED] if tagged else []
+        return Encoded([self.bos, *prompt.ids, *report.ids, self.eos], len(prompt.ids) + 1, known)
+
+
+def _report_tags(pair: Pair, offsets: list[tuple[int, int]]) -> list[Tag]:
+    return asked_tags(asked(pair.schema, json.loads(pair.report)) if pair.schema else (), offsets)
 
 
 def _note_tags(pair: Pair, prompt: str, offsets: list[tuple[int, int]]) -> list[Tag]:

@@ -42,7 +42,7 @@ class FinetunePlan:
     learning_rate: float = 3e-3
     batch_size: int = 8
     warmup_ratio: float = 0.05
-    max_length: int = 2048
+    max_length: int = 1024
     seed: int = 1
     bf16: bool = True
 

@@ -1,15 +1,17 @@
-"""Marks: which words of a note state which kind of fact, and of which item of a list.
+"""Marks: which words of a note state which kind of fact, of which item of a list, and which place of its report asks for it.
 
-Owns the kinds and their reading from an annotated text. What they are good for is `training/tagging.py`.
+Owns the kinds, their reading from an annotated text and from a generated schema. What they are good for is `training/tagging.py`.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
+from typing import Any
 
+from schemas.canonical import canonical_json
 from training import concepts
 from training.concepts import ConceptFact
 from training.text import MEANING, Text, plain
@@ -22,7 +24,7 @@ _ENUMS: dict[str, tuple[str, ...]] = {
     "policies.policy": POLICIES, "policies.result": RESULTS, "risks.likelihood": LEVELS, "risks.impact": LEVELS,
 }  # fmt: skip
 _VALUES = (
-    "agent", "owner", "email", "period", "start", "end", "progress", "cost", "latency", "completed", "failed", "escalated", "incidents.title",
+    "agent", "owner", "email", "period", "progress", "cost", "latency", "completed", "failed", "escalated", "incidents.title",
     "incidents.date", "incidents.cause", "risks.risk", "risks.mitigation", "actions.action", "actions.assignee", "actions.due", "approval.approver",
     "approval.date",
 )  # fmt: skip
@@ -78,8 +80,54 @@ def marks(text: Text, facts: Facts | None, told: Iterable[ConceptFact]) -> tuple
 def _governance(path: str, facts: Facts) -> str:
     name = _ITEM.sub("", path)
     if name not in _ENUMS:
-        return name
+        return "period" if name in ("start", "end") else name
     value: object = facts
     for part in path.split("."):
         value = value[int(part)] if isinstance(value, list) else value[part]  # type: ignore[index]
     return f"{name}={value}"
+
+
+# --- what a report asks for ------------------------------------------------------------------------------------------
+
+
+def asked(schema: dict[str, Any], instance: Any) -> tuple[Mark, ...]:
+    """For each leaf of a generated schema's report that says what it asks for: the characters of the canonical report between the end of its name and its
+    value, the kind of the fact told there ("" where the note doesn't tell), and the item it is in.
+    """
+    return tuple(mark for mark, _ in _asked(schema, instance, "", 0, 0, 0))
+
+
+def _asked(schema: dict[str, Any], value: Any, kind: str, item: int, begin: int, at: int) -> Iterator[tuple[Mark, int]]:
+    """``begin``: where the name of the value at ``at`` ends."""
+    schema, kind = _branch(schema, value, kind)
+    if isinstance(value, dict):
+        at += 1
+        for name, inner in value.items():
+            end = at + len(canonical_json(name)) - 1  # the closing quote
+            yield from _asked(schema["properties"][name], inner, kind, item, end - 1, end + 2)
+            at = end + 3 + len(canonical_json(inner))
+    elif isinstance(value, list):
+        at += 1
+        for number, inner in enumerate(value, 1):
+            yield from _asked(schema["items"], inner, kind, number, at - 1, at)
+            at += len(canonical_json(inner)) + 1
+    elif kind:
+        yield Mark(begin, at + isinstance(value, str), _told_kind(schema, value, kind), item), at
+
+
+def _branch(schema: dict[str, Any], value: Any, kind: str) -> tuple[dict[str, Any], str]:
+    """The schema without its "or null", and the kind it asks for."""
+    kind = schema.get("$comment", "").partition("=")[0] or kind
+    if "anyOf" in schema:
+        return _branch(schema["anyOf"][0], value, kind)
+    return schema, kind
+
+
+def _told_kind(schema: dict[str, Any], value: Any, kind: str) -> str:
+    members = schema.get("$comment", "").partition("=")[2].split("|")
+    if value is None:
+        return ""
+    if "enum" in schema and members != [""]:
+        place = schema["enum"].index(value)
+        return f"{kind}={members[place]}" if place < len(members) else ""
+    return f"{kind}={value}" if isinstance(value, bool) else kind

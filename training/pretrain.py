@@ -67,8 +67,8 @@ class PretrainPlan:
     tokens: float = 600e6
     minutes: float = math.inf
     batch_scale: float = 1.0
-    matrix_lr: float = 0.02
-    other_lr: float = 3e-3
+    matrix_lr: float = 0.008
+    other_lr: float = 1.2e-3
     weight_decay: float = 0.01
     warmup_tokens: float = 3e5
     tagging_weight: float = 0.5
@@ -100,12 +100,9 @@ def optimizers(model: nn.Module, plan: PretrainPlan) -> list[torch.optim.Optimiz
 
 
 def lr_share(plan: PretrainPlan, progress: float, tokens: float) -> float:
-    """Share of the base learning rate: linear warm-up, flat to 70% of the run, then linearly to zero.
-
-    A checkpoint from the flat part can be gone on from with more minutes as if they had been planned.
-    """
+    """Share of the base learning rate: linear warm-up, flat to 30% of the run, then linearly to zero."""
     warm = min(1.0, (tokens + 1) / plan.warmup_tokens)
-    return warm * min(1.0, max(0.0, (1 - progress) / 0.3))
+    return warm * min(1.0, max(0.0, (1 - progress) / 0.7))
 
 
 def completion_loss(model: MistralForCausalLM, backbone: Callable[..., Any], batch: dict[str, Tensor]) -> Tensor:
@@ -138,7 +135,9 @@ class Learner(nn.Module):
     def forward(self, batch: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
         """(loss on the reports, loss on the tags), both in nats."""
         states = read(self.model, self._read, batch, all_layers=True)
-        return report_loss(self.model, states.last_hidden_state, batch["labels"]), self.head.loss(states.hidden_states[self.head.layer], batch["tags"])
+        middle, in_report = states.hidden_states[self.head.layer], batch["labels"] != IGNORED
+        tags = [batch["tags"].masked_fill(part[..., None], IGNORED) for part in (in_report, ~in_report)]
+        return report_loss(self.model, states.last_hidden_state, batch["labels"]), sum(self.head.loss(middle, part) for part in tags)
 
 
 # --- the run ---------------------------------------------------------------------------------------------------------
@@ -289,7 +288,10 @@ def _restore(folder: Path, learner: nn.Module, steps: list[torch.optim.Optimizer
     state = torch.load(folder / "state.pt", map_location="cpu", weights_only=True)
     learner.load_state_dict(state["learner"])
     for optimizer, saved in zip(steps, state["optimizers"], strict=True):
+        planned = [group["base_lr"] for group in optimizer.param_groups]  # the plan's, not those of the run that was stopped
         optimizer.load_state_dict(saved)
+        for group, rate in zip(optimizer.param_groups, planned, strict=True):
+            group["base_lr"] = rate
     return Progress(**json.loads((folder / "progress.json").read_text()))
 
 

@@ -48,7 +48,7 @@ class Pair:
     context: tuple[ContextItem, ...] = ()
     schema: dict[str, Any] | None = field(default=None, repr=False)
     marks: tuple[Mark, ...] = field(default=(), repr=False, compare=False)
-    """What the words of the note state; known where the pair is made, and not kept in files."""
+    """What the words of the note state, known where the pair is made and not kept in files; `training/marks.py`."""
 
     def __post_init__(self) -> None:
         if (self.schema_id is None) == (self.schema is None):

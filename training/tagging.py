@@ -25,6 +25,18 @@ UNTAGGED: Tag = (IGNORED, IGNORED, IGNORED)  # outside of the note, and in exerc
 MOST_ITEMS = 8
 
 
+def asked_tags(marks: Sequence[Mark], offsets: Sequence[tuple[int, int]]) -> list[Tag]:
+    """A tag for each token of a report: on those between a leaf's name and its value, what is asked for there."""
+    out, waiting = [UNTAGGED] * len(offsets), list(reversed(marks))
+    for i, (left, right) in enumerate(offsets):
+        while waiting and waiting[-1].end <= left:
+            waiting.pop()
+        if waiting and right > waiting[-1].start and right <= waiting[-1].end:
+            mark = waiting[-1]
+            out[i] = (kinds()[mark.kind], 1, min(mark.item, MOST_ITEMS)) if mark.kind else OUTSIDE
+    return out
+
+
 def tags(marks: Sequence[Mark], offsets: Sequence[tuple[int, int]], start: int, end: int) -> list[Tag]:
     """A tag for each token, given by its characters; the note stands from ``start`` to ``end`` of the same text, and ``marks`` count from ``start``."""
     if not marks:

@@ -8,12 +8,13 @@ from typing import Any
 import pytest
 import torch
 
+from schemas.canonical import canonical_json
 from service.checkpoint import EMBEDDED_BASE
 from tests.training.drawn import drawn
 from training.encode import PairEncoder
-from training.marks import Mark, kinds
+from training.marks import Mark, asked, kinds
 from training.synthesize import Pair
-from training.tagging import IGNORED, OUTSIDE, UNTAGGED, TagHead, tags
+from training.tagging import IGNORED, OUTSIDE, UNTAGGED, TagHead, asked_tags, tags
 
 LISTS = {"incidents": ("title", "incidents.title"), "risks": ("description", "risks.risk"), "next_actions": ("action", "actions.action")}
 
@@ -62,9 +63,48 @@ def test_each_statement_is_begun_once_and_by_its_first_token(lang: str, encode: 
     names = {number: name for name, number in kinds().items()}
     for pair in drawn("agent_status", "train", "train", lang)[:60]:
         encoded = encode(pair, tagged=True)
-        assert len(encoded.tags) == encoded.prompt_length
-        begun = [(names[kind], item) for kind, begins, item in encoded.tags if kind > 0 and begins]
+        assert len(encoded.tags) == len(encoded.token_ids)
+        begun = [(names[kind], item) for kind, begins, item in encoded.tags[: encoded.prompt_length] if kind > 0 and begins]
         assert begun == [(m.kind, m.item) for m in pair.marks]
+
+
+SCHEMA: dict[str, Any] = {"type": "object", "properties": {
+    "who": {"type": "string", "$comment": "owner"},
+    "due": {"$comment": "actions.due", "anyOf": [{"type": "string"}, {"type": "null"}]},
+    "events": {"type": "array", "items": {"type": "object", "properties": {
+        "sev": {"enum": ["p1", "p4", "n/a"], "$comment": "incidents.severity=critical|low"},
+        "ok": {"type": "boolean", "$comment": "incidents.resolved"}}}},
+    "paid": {"$comment": "cost", "anyOf": [{"type": "object", "properties": {"sum": {"type": "number"}, "in": {"enum": ["EUR"]}}}, {"type": "null"}]},
+    "tags": {"type": "array", "items": {"type": "string", "$comment": "risks.risk"}},
+    "else": {"type": "integer"}}}  # fmt: skip
+INSTANCE = {"who": "Ana", "due": None, "events": [{"sev": "p4", "ok": True}, {"sev": "n/a", "ok": False}], "paid": {"sum": 3, "in": "EUR"}, "tags": ["a", "b"], "else": 1}
+ASKED = [
+    ('o":"', "owner", 0), ('e":', "", 0), ('v":"', "incidents.severity=low", 1), ('k":', "incidents.resolved=True", 1), ('v":"', "", 2),
+    ('k":', "incidents.resolved=False", 2), ('m":', "cost", 0), ('n":"', "cost", 0), ('["', "risks.risk", 1), (',"', "risks.risk", 2),
+]  # fmt: skip
+
+
+def test_a_report_is_asked_at_the_end_of_each_name_for_the_fact_that_is_told_there() -> None:
+    text = canonical_json(INSTANCE)
+    assert [(text[m.start : m.end], m.kind, m.item) for m in asked(SCHEMA, INSTANCE)] == ASKED
+
+
+@pytest.mark.parametrize("lang", ["en", "es"])
+def test_what_generated_reports_ask_for_is_what_their_notes_state(lang: str) -> None:
+    """A value that the note does not state in its own words may be read from another one (the day an incident shares with the period)."""
+    for pair in drawn("generated", "train", "train", lang):
+        assert pair.schema is not None
+        told = {m.kind for m in pair.marks} | {"failed", "completed"}  # zero may be told by saying nothing went wrong
+        missing = {m.kind for m in asked(pair.schema, json.loads(pair.report)) if m.kind} - told
+        assert not {kind for kind in missing if not kind.startswith(("approval.status=pending", "incidents.resolved", "policies.result"))}
+
+
+def test_the_tokens_between_a_name_and_its_value_are_tagged_and_no_others() -> None:
+    marks = [Mark(5, 9, "owner", 2), Mark(20, 22, "", 0)]
+    offsets = [(0, 2), (2, 6), (6, 9), (9, 12), (12, 20), (20, 22), (22, 25)]
+    owner = (kinds()["owner"], 1, 2)
+    assert asked_tags(marks, offsets) == [UNTAGGED, owner, owner, UNTAGGED, UNTAGGED, OUTSIDE, UNTAGGED]
+    assert asked_tags(marks, [(0, 12)]) == [UNTAGGED], "a token that holds a part of the value cannot be asked for it"
 
 
 def test_the_schema_and_the_headings_of_a_prompt_are_not_tagged() -> None:
