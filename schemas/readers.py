@@ -117,6 +117,21 @@ def dates(text: str) -> frozenset[dt.date]:
     return frozenset(found)
 
 
+def may_tell_date(word: str) -> bool:
+    """Whether a date can begin with this word: a figure, a number or ordinal in words, a month, "week", "Q3", "first half"."""
+    bare = flat(word)
+    return any(c.isdigit() for c in bare) or may_tell_number(word) or any(_tells_date(found[0]) for found in WORD.finditer(bare))
+
+
+def _tells_date(word: str) -> bool:
+    return word in _ORDINALS or any(True for _ in _month_named(word)) or word.startswith(("week", "seman", "quarter", "trimestre", "half", "semestre", "mitad", "prim", "segund", "tercer", "cuart"))
+
+
+def may_tell_number(word: str) -> bool:
+    """Whether a number can begin with this word."""
+    return any(c.isdigit() for c in word) or any(True for _ in word_numbers(flat(word))) or flat(word) in ("minus", "menos")
+
+
 def _years(text: str, words: str) -> list[int]:
     told = {int(m[1]) for m in _YEAR.finditer(text)} | {2000 + int(m[1]) for m in _SHORT_YEAR.finditer(text)}
     told |= {int(v) for v in word_numbers(words) if v == v.to_integral_value() and 1990 <= v <= 2099}

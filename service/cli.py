@@ -89,6 +89,7 @@ def generate(
     max_new_tokens: Annotated[int | None, typer.Option(help=f"1 to {LIMITS.max_new_tokens}.")] = None,
     temperature: Annotated[float, typer.Option(help="0 (greedy) to 2.")] = 0.0,
     seed: Annotated[int, typer.Option(help="Seed of the sampling.")] = 0,
+    explain: Annotated[bool, typer.Option("--explain", help="With --question: show the text with the evidence in colour, and each value beside its place.")] = False,
     timeout: Timeout = DEFAULT_TIMEOUT_S,
     in_flight: Annotated[int, typer.Option(min=1, max=1024, help="Lines worked on at once.")] = 16,
     base: Base = None,
@@ -104,12 +105,15 @@ def generate(
     [bold]Examples[/]
 
       escribano generate --schema agent_status --question "Agent invoice-triage is on track, 80% done ..."
+      escribano generate --schema agent_status --explain --question "$(cat note.txt)"
       escribano generate --schema agent_status --input questions.jsonl --output reports.jsonl
       cat questions.jsonl | escribano generate --schema agent_status --input - --server 127.0.0.1:50051 > reports.jsonl
       escribano generate --schema-file ticket.json --question "..." --adapter base
     """
     if (question is None) == (source is None):
         raise typer.BadParameter("give exactly one of --question and --input")
+    if explain and question is None:
+        raise typer.BadParameter("--explain shows one report; give --question")
     options = DecodingOptions(mode, max_new_tokens, temperature, seed, grounding)
     defaults = Defaults(schema, _read_schema(schema_file), adapter, options)
     backend = Backend(_settings(base=base, adapters=adapter_dir, device=device), server, timeout)
@@ -117,7 +121,7 @@ def generate(
         if source is not None:
             ok = asyncio.run(answer_file(source, target, backend, defaults, num_in_flight=in_flight))
         else:
-            ok = asyncio.run(_generate_one(question or "", defaults, backend))
+            ok = asyncio.run(_generate_one(question or "", defaults, backend, explain))
     raise typer.Exit(0 if ok else 1)
 
 
@@ -193,7 +197,7 @@ def _failures_shown() -> Iterator[None]:
         raise typer.Exit(1) from None
 
 
-async def _generate_one(question: str, defaults: Defaults, backend: Backend) -> bool:
+async def _generate_one(question: str, defaults: Defaults, backend: Backend, explain: bool) -> bool:
     request = GenerationRequest(
         question,
         schema_id=defaults.schema_id,
@@ -204,6 +208,8 @@ async def _generate_one(question: str, defaults: Defaults, backend: Backend) -> 
     async with backend.sender() as send:
         result = await send(request)
     terminal.show_report(result)
+    if explain:
+        terminal.show_evidence(request, result)
     return result.valid
 
 

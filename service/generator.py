@@ -34,6 +34,7 @@ from service.errors import (
     RequestInvalid,
     ShuttingDown,
 )
+from service.evidence import QUESTION, Evidence, attest
 from service.grammar import Compiled, Grammars
 from service.request import BASE_ADAPTER_ID, DecodingOptions, GenerationRequest, Grounding, Mode
 from service.result import FinishReason, GenerationResult
@@ -160,7 +161,8 @@ class Generator:
             text = self._text(spent[-1])
             checked = await asyncio.to_thread(plan.validator.check, text)
             if checked.valid or spent[-1].ending is Ending.LENGTH or request.options.mode is Mode.FREE:
-                return self._result(plan, spent, text, checked, time.monotonic() - began)
+                evidence = await asyncio.to_thread(_attested, request, plan, checked)
+                return self._result(plan, spent, text, checked, evidence, time.monotonic() - began)
             if start is not None:
                 start = search.after(spent[-1].token_ids, spent[-1].choices, text, checked.value, checked.violations)
         raise ReportInvalid(checked.violations, len(spent))
@@ -247,7 +249,7 @@ class Generator:
     def _decode(self, token_ids: Sequence[int]) -> str:
         return self._base.tokenizer.decode(list(token_ids), skip_special_tokens=False)
 
-    def _result(self, plan: _Plan, spent: list[Completion], text: str, checked: CheckedText, total_s: float) -> GenerationResult:
+    def _result(self, plan: _Plan, spent: list[Completion], text: str, checked: CheckedText, evidence: tuple[Evidence, ...], total_s: float) -> GenerationResult:
         last, adapter = spent[-1], plan.adapter
         stopped = last.ending is Ending.STOP
         valid = stopped and checked.valid
@@ -262,7 +264,14 @@ class Generator:
             schema_id=plan.admitted.schema_id or plan.admitted.digest, schema_digest=plan.admitted.digest,
             adapter_id=None if adapter is None else adapter.adapter_id, adapter_digest=None if adapter is None else adapter.adapter_digest,
             base_digest=self._base.digest, prompt_tokens_saved=plan.prompt_tokens_saved, grounding=plan.grounding,
+            evidence=evidence if valid else (),
         )  # fmt: skip
+
+
+def _attested(request: GenerationRequest, plan: _Plan, checked: CheckedText) -> tuple[Evidence, ...]:
+    if not checked.valid:
+        return ()
+    return attest(checked.value, plan.admitted.schema, {QUESTION: request.question, **{item.id: item.text for item in request.context}})
 
 
 def _hotter(options: DecodingOptions, attempt: int) -> DecodingOptions:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, fields
 from enum import Enum
 
 from schemas.violation import Violation
+from service.evidence import Evidence
 from service.request import Grounding
 
 
@@ -31,6 +32,7 @@ class GenerationResult:
     passes and attempts; `num_completion_tokens` includes the `num_forced_tokens`. `*_s` are wall-clock seconds.
     Digests are "sha256:<64 hex>". `adapter_id` and `adapter_digest` are None where the base wrote the report.
     `prompt_tokens_saved`: how many tokens longer the prompt would be with the schema in it; 0 without an adapter.
+    `evidence`: one for each leaf of a valid report.
     """
 
     report_json: str
@@ -55,6 +57,7 @@ class GenerationResult:
     base_digest: str
     prompt_tokens_saved: int = 0
     grounding: Grounding = Grounding.OFF
+    evidence: tuple[Evidence, ...] = ()
 
     def __post_init__(self) -> None:
         assert not (self.valid and self.finish_reason is FinishReason.LENGTH), "a cut-off report is never valid"
@@ -62,6 +65,7 @@ class GenerationResult:
         assert self.valid or self.violations or self.finish_reason is FinishReason.LENGTH, "invalid, but why?"
         assert not self.native_valid or (self.valid and self.num_interventions == 0), "native_valid needs no help"
         assert (self.adapter_id is None) == (self.adapter_digest is None), "an adapter has a name and a digest"
+        assert self.valid or not self.evidence, "evidence is of a valid report"
         assert self.num_attempts >= 1 and self.num_forced_tokens <= self.num_completion_tokens
         assert all(_is_measure(getattr(self, f.name)) for f in fields(self) if _is_counted(f.name)), "a count below 0"
 

@@ -6,16 +6,22 @@ Does not know: where it comes from.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import json
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
 from rich.markup import escape
+from rich.panel import Panel
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
+from rich.text import Text
 
+from schemas.grounding import leaves
 from service.errors import Failure
+from service.evidence import QUESTION, Evidence, Span, Status
 from service.ports import AdapterInfo, SchemaInfo
+from service.request import GenerationRequest
 from service.result import GenerationResult
 
 SHORT_DIGEST_CHARS = len("sha256:") + 12
@@ -43,6 +49,40 @@ def attestation(result: GenerationResult) -> str:
     writer = result.adapter_id or "base"
     parts = (verdict, how, result.finish_reason.name, escape(writer), work, tokens, passes, f"{result.total_s:.2f} s")
     return " · ".join(parts)
+
+
+_COLOURS = {
+    Status.COPIED: "green", Status.NORMALIZED: "cyan", Status.CLASSIFIED: "blue", Status.COMPOSED: "magenta", Status.UNSTATED: "dim", Status.UNSUPPORTED: "bold red",
+}  # fmt: skip
+
+
+def show_evidence(request: GenerationRequest, result: GenerationResult) -> None:
+    """The texts with what the report took from them in colour, and each leaf beside its place; on stderr."""
+    console = Console(stderr=True, highlight=False)
+    texts = {QUESTION: request.question, **{item.id: item.text for item in request.context}}
+    for source, text in texts.items():
+        console.print(Panel(_coloured(text, source, result.evidence), title=escape(source or "question"), title_align="left"))
+    table = _table("leaf", "value", "how", "where")
+    values = dict(leaves(json.loads(result.report_json))) if result.evidence else {}
+    for found in result.evidence:
+        value = json.dumps(values[found.pointer], ensure_ascii=False)
+        table.add_row(escape(found.pointer), escape(value), f"[{_COLOURS[found.status]}]{found.status.name}[/]", escape(_place(found.span, texts)))
+    console.print(table)
+
+
+def _coloured(text: str, source: str, evidence: Iterable[Evidence]) -> Text:
+    shown = Text(text)
+    for found in evidence:
+        if found.span is not None and found.span.source == source:
+            shown.stylize(f"{_COLOURS[found.status]} underline", found.span.start, found.span.end)
+    return shown
+
+
+def _place(span: Span | None, texts: dict[str, str]) -> str:
+    if span is None:
+        return ""
+    words = " ".join(texts[span.source][span.start : span.end].split())
+    return f"{span.source or 'question'} {span.start}-{span.end}: {words}"
 
 
 def show_schemas(schemas: tuple[SchemaInfo, ...]) -> None:

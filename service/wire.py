@@ -15,8 +15,10 @@ from google.protobuf.empty_pb2 import Empty
 from google.protobuf.message import DecodeError, Message
 from google.protobuf.unknown_fields import UnknownFieldSet
 
+from schemas.grounding import Kind
 from schemas.violation import Violation
 from service.errors import FieldViolation, RequestInvalid
+from service.evidence import Evidence, Span, Status
 from service.pb.escribano.v1 import report_pb2 as pb
 from service.ports import AdapterFacts, AdapterInfo, SchemaInfo, adapter_info
 from service.request import ContextItem, DecodingOptions, GenerationRequest, Grounding, Mode
@@ -30,6 +32,13 @@ _GROUNDINGS_OF = {pb.GROUNDING_UNSPECIFIED: Grounding.STRICT} | {number: kind fo
 _MODES_OF = {pb.DECODING_MODE_UNSPECIFIED: Mode.BACKSTOP} | {number: mode for mode, number in _MODES.items()}
 _FINISH = {FinishReason.STOP: pb.FINISH_REASON_STOP, FinishReason.LENGTH: pb.FINISH_REASON_LENGTH}
 _FINISH_OF = {number: reason for reason, number in _FINISH.items()}
+_LEAF_GROUNDINGS: dict[Kind, Any] = {
+    "extract": pb.LEAF_GROUNDING_EXTRACT, "normalize": pb.LEAF_GROUNDING_NORMALIZE, "classify": pb.LEAF_GROUNDING_CLASSIFY,
+    "compose": pb.LEAF_GROUNDING_COMPOSE,
+}  # fmt: skip
+_LEAF_GROUNDINGS_OF = {number: kind for kind, number in _LEAF_GROUNDINGS.items()}
+_STATUSES = {status: pb.EvidenceStatus.Value(f"EVIDENCE_STATUS_{status.name}") for status in Status}
+_STATUSES_OF = {number: status for status, number in _STATUSES.items()}
 _SAME_NAME = (
     "report_json", "valid", "native_valid", "num_interventions", "num_prompt_tokens", "num_completion_tokens",
     "num_forced_tokens", "num_forward_passes", "num_attempts", "prompt_tokens_saved", "queue_s", "prefill_s",
@@ -141,6 +150,7 @@ def from_result(result: GenerationResult) -> pb.GenerateReportResponse:
         finish_reason=_FINISH[result.finish_reason],
         grounding=_GROUNDINGS[result.grounding],
         violations=map(from_violation, result.violations),
+        evidence=map(from_evidence, result.evidence),
         adapter_id=result.adapter_id,
         adapter_digest=result.adapter_digest,
     )
@@ -153,9 +163,22 @@ def to_result(message: pb.GenerateReportResponse) -> GenerationResult:
         finish_reason=_FINISH_OF[message.finish_reason],
         grounding=_GROUNDINGS_OF[message.grounding],
         violations=to_violations(message.violations),
+        evidence=tuple(map(to_evidence, message.evidence)),
         adapter_id=message.adapter_id if message.HasField("adapter_id") else None,
         adapter_digest=message.adapter_digest if message.HasField("adapter_digest") else None,
     )
+
+
+def from_evidence(evidence: Evidence) -> pb.Evidence:
+    """The message of a leaf's evidence."""
+    span = evidence.span and pb.Span(context_id=evidence.span.source, start=evidence.span.start, end=evidence.span.end)
+    return pb.Evidence(pointer=evidence.pointer, grounding=_LEAF_GROUNDINGS[evidence.grounding], status=_STATUSES[evidence.status], span=span)
+
+
+def to_evidence(message: pb.Evidence) -> Evidence:
+    """The evidence of a message."""
+    span = Span(message.span.context_id, message.span.start, message.span.end) if message.HasField("span") else None
+    return Evidence(message.pointer, _LEAF_GROUNDINGS_OF[message.grounding], _STATUSES_OF[message.status], span)
 
 
 def from_violation(violation: Violation) -> pb.Violation:

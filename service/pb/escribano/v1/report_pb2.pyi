@@ -40,6 +40,24 @@ class FinishReason(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     FINISH_REASON_UNSPECIFIED: _ClassVar[FinishReason]
     FINISH_REASON_STOP: _ClassVar[FinishReason]
     FINISH_REASON_LENGTH: _ClassVar[FinishReason]
+
+class LeafGrounding(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    LEAF_GROUNDING_UNSPECIFIED: _ClassVar[LeafGrounding]
+    LEAF_GROUNDING_EXTRACT: _ClassVar[LeafGrounding]
+    LEAF_GROUNDING_NORMALIZE: _ClassVar[LeafGrounding]
+    LEAF_GROUNDING_CLASSIFY: _ClassVar[LeafGrounding]
+    LEAF_GROUNDING_COMPOSE: _ClassVar[LeafGrounding]
+
+class EvidenceStatus(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    EVIDENCE_STATUS_UNSPECIFIED: _ClassVar[EvidenceStatus]
+    EVIDENCE_STATUS_COPIED: _ClassVar[EvidenceStatus]
+    EVIDENCE_STATUS_NORMALIZED: _ClassVar[EvidenceStatus]
+    EVIDENCE_STATUS_CLASSIFIED: _ClassVar[EvidenceStatus]
+    EVIDENCE_STATUS_COMPOSED: _ClassVar[EvidenceStatus]
+    EVIDENCE_STATUS_UNSTATED: _ClassVar[EvidenceStatus]
+    EVIDENCE_STATUS_UNSUPPORTED: _ClassVar[EvidenceStatus]
 ERROR_REASON_UNSPECIFIED: ErrorReason
 ERROR_REASON_REQUEST_INVALID: ErrorReason
 ERROR_REASON_SCHEMA_REFUSED: ErrorReason
@@ -62,6 +80,18 @@ GROUNDING_OFF: Grounding
 FINISH_REASON_UNSPECIFIED: FinishReason
 FINISH_REASON_STOP: FinishReason
 FINISH_REASON_LENGTH: FinishReason
+LEAF_GROUNDING_UNSPECIFIED: LeafGrounding
+LEAF_GROUNDING_EXTRACT: LeafGrounding
+LEAF_GROUNDING_NORMALIZE: LeafGrounding
+LEAF_GROUNDING_CLASSIFY: LeafGrounding
+LEAF_GROUNDING_COMPOSE: LeafGrounding
+EVIDENCE_STATUS_UNSPECIFIED: EvidenceStatus
+EVIDENCE_STATUS_COPIED: EvidenceStatus
+EVIDENCE_STATUS_NORMALIZED: EvidenceStatus
+EVIDENCE_STATUS_CLASSIFIED: EvidenceStatus
+EVIDENCE_STATUS_COMPOSED: EvidenceStatus
+EVIDENCE_STATUS_UNSTATED: EvidenceStatus
+EVIDENCE_STATUS_UNSUPPORTED: EvidenceStatus
 
 class ContextItem(_message.Message):
     __slots__ = ("id", "text")
@@ -119,8 +149,30 @@ class InvalidReport(_message.Message):
     violations: _containers.RepeatedCompositeFieldContainer[Violation]
     def __init__(self, violations: _Optional[_Iterable[_Union[Violation, _Mapping]]] = ...) -> None: ...
 
+class Span(_message.Message):
+    __slots__ = ("context_id", "start", "end")
+    CONTEXT_ID_FIELD_NUMBER: _ClassVar[int]
+    START_FIELD_NUMBER: _ClassVar[int]
+    END_FIELD_NUMBER: _ClassVar[int]
+    context_id: str
+    start: int
+    end: int
+    def __init__(self, context_id: _Optional[str] = ..., start: _Optional[int] = ..., end: _Optional[int] = ...) -> None: ...
+
+class Evidence(_message.Message):
+    __slots__ = ("pointer", "grounding", "status", "span")
+    POINTER_FIELD_NUMBER: _ClassVar[int]
+    GROUNDING_FIELD_NUMBER: _ClassVar[int]
+    STATUS_FIELD_NUMBER: _ClassVar[int]
+    SPAN_FIELD_NUMBER: _ClassVar[int]
+    pointer: str
+    grounding: LeafGrounding
+    status: EvidenceStatus
+    span: Span
+    def __init__(self, pointer: _Optional[str] = ..., grounding: _Optional[_Union[LeafGrounding, str]] = ..., status: _Optional[_Union[EvidenceStatus, str]] = ..., span: _Optional[_Union[Span, _Mapping]] = ...) -> None: ...
+
 class GenerateReportResponse(_message.Message):
-    __slots__ = ("report_json", "valid", "native_valid", "num_interventions", "finish_reason", "violations", "num_prompt_tokens", "num_completion_tokens", "num_forced_tokens", "num_forward_passes", "num_attempts", "prompt_tokens_saved", "queue_s", "prefill_s", "decode_s", "total_s", "schema_id", "schema_digest", "adapter_id", "adapter_digest", "base_digest", "grounding")
+    __slots__ = ("report_json", "valid", "native_valid", "num_interventions", "finish_reason", "violations", "num_prompt_tokens", "num_completion_tokens", "num_forced_tokens", "num_forward_passes", "num_attempts", "prompt_tokens_saved", "queue_s", "prefill_s", "decode_s", "total_s", "schema_id", "schema_digest", "adapter_id", "adapter_digest", "base_digest", "grounding", "evidence")
     REPORT_JSON_FIELD_NUMBER: _ClassVar[int]
     VALID_FIELD_NUMBER: _ClassVar[int]
     NATIVE_VALID_FIELD_NUMBER: _ClassVar[int]
@@ -143,6 +195,7 @@ class GenerateReportResponse(_message.Message):
     ADAPTER_DIGEST_FIELD_NUMBER: _ClassVar[int]
     BASE_DIGEST_FIELD_NUMBER: _ClassVar[int]
     GROUNDING_FIELD_NUMBER: _ClassVar[int]
+    EVIDENCE_FIELD_NUMBER: _ClassVar[int]
     report_json: str
     valid: bool
     native_valid: bool
@@ -165,7 +218,8 @@ class GenerateReportResponse(_message.Message):
     adapter_digest: str
     base_digest: str
     grounding: Grounding
-    def __init__(self, report_json: _Optional[str] = ..., valid: _Optional[bool] = ..., native_valid: _Optional[bool] = ..., num_interventions: _Optional[int] = ..., finish_reason: _Optional[_Union[FinishReason, str]] = ..., violations: _Optional[_Iterable[_Union[Violation, _Mapping]]] = ..., num_prompt_tokens: _Optional[int] = ..., num_completion_tokens: _Optional[int] = ..., num_forced_tokens: _Optional[int] = ..., num_forward_passes: _Optional[int] = ..., num_attempts: _Optional[int] = ..., prompt_tokens_saved: _Optional[int] = ..., queue_s: _Optional[float] = ..., prefill_s: _Optional[float] = ..., decode_s: _Optional[float] = ..., total_s: _Optional[float] = ..., schema_id: _Optional[str] = ..., schema_digest: _Optional[str] = ..., adapter_id: _Optional[str] = ..., adapter_digest: _Optional[str] = ..., base_digest: _Optional[str] = ..., grounding: _Optional[_Union[Grounding, str]] = ...) -> None: ...
+    evidence: _containers.RepeatedCompositeFieldContainer[Evidence]
+    def __init__(self, report_json: _Optional[str] = ..., valid: _Optional[bool] = ..., native_valid: _Optional[bool] = ..., num_interventions: _Optional[int] = ..., finish_reason: _Optional[_Union[FinishReason, str]] = ..., violations: _Optional[_Iterable[_Union[Violation, _Mapping]]] = ..., num_prompt_tokens: _Optional[int] = ..., num_completion_tokens: _Optional[int] = ..., num_forced_tokens: _Optional[int] = ..., num_forward_passes: _Optional[int] = ..., num_attempts: _Optional[int] = ..., prompt_tokens_saved: _Optional[int] = ..., queue_s: _Optional[float] = ..., prefill_s: _Optional[float] = ..., decode_s: _Optional[float] = ..., total_s: _Optional[float] = ..., schema_id: _Optional[str] = ..., schema_digest: _Optional[str] = ..., adapter_id: _Optional[str] = ..., adapter_digest: _Optional[str] = ..., base_digest: _Optional[str] = ..., grounding: _Optional[_Union[Grounding, str]] = ..., evidence: _Optional[_Iterable[_Union[Evidence, _Mapping]]] = ...) -> None: ...
 
 class ListSchemasRequest(_message.Message):
     __slots__ = ()
