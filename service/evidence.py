@@ -28,7 +28,7 @@ _DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
 _NUMBER_WORDS = 8
 _FAR_WORDS = 14
 """Longest runs of words that are read as one number, and as one date whose parts stand apart."""
-_MONTHS = "January February March April May June July August September October November December".split()
+_MONTHS = ["January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November", "December"]
 
 
 class Status(Enum):

@@ -13,6 +13,7 @@ from typing import Any
 from schemas.admission import admit_text
 from schemas.catalog import Catalog
 from service.errors import AdapterUnknown, DeadlineExceeded
+from service.evidence import QUESTION, Evidence, Span, Status
 from service.ports import AdapterInfo
 from service.request import BASE_ADAPTER_ID, GenerationRequest
 from service.result import FinishReason, GenerationResult
@@ -51,12 +52,13 @@ RESULT = GenerationResult(
     adapter_digest=ADAPTER.adapter_digest,
     base_digest=BASE_DIGEST,
     prompt_tokens_saved=900,
+    evidence=(Evidence("/status", "classify", Status.CLASSIFIED), Evidence("/cost", "normalize", Status.NORMALIZED, Span(QUESTION, 0, 3))),
 )
 
 
 def result(**changes: Any) -> GenerationResult:
-    """A valid result with these fields instead."""
-    return replace(RESULT, **changes)
+    """A valid result with these fields instead; an invalid one has no evidence."""
+    return replace(RESULT, **({} if changes.get("valid", True) else {"evidence": ()}), **changes)
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ from typer.testing import CliRunner, Result
 from schemas.violation import Violation
 from service import cli, logs, opening
 from service.errors import MatcherFailed, QueueFull, ReportInvalid
+from service.evidence import QUESTION, Evidence, Span, Status
 from service.opening import OpenFailed
 from service.request import DecodingOptions, GenerationRequest, Grounding, Mode
 from service.result import FinishReason, GenerationResult
@@ -62,6 +63,26 @@ def test_one_question_prints_its_report_on_stdout_and_the_rest_on_stderr(generat
     options = DecodingOptions(Mode.FREE, seed=7)
     assert fake.requests == [GenerationRequest("All is well.", schema_id="agent_status", options=options)]
     assert fake.closed
+
+
+def test_a_report_is_explained_by_the_words_it_stands_on(generator: Generator) -> None:
+    question = "12½ all in, and it is going well"
+    found = (Evidence("/status", "classify", Status.CLASSIFIED), Evidence("/cost", "normalize", Status.NORMALIZED, Span(QUESTION, 0, 3)))
+    generator(lambda request: result(evidence=found))
+    done = run("generate", "--schema", "agent_status", "--question", question, "--explain")
+    assert (done.exit_code, done.stdout) == (0, RESULT.report_json + "\n"), "what is said to a person goes to stderr"
+    rows = [line.split() for line in done.stderr.splitlines()]
+    assert ["/status", '"on_track"', "CLASSIFIED"] in rows and ["/cost", "12.5", "NORMALIZED", "question", "0-3:", "12½"] in rows
+    assert run("generate", "--schema", "agent_status", "--input", "-", "--explain", stdin="").exit_code == 2
+
+
+def test_a_line_tells_the_evidence_of_its_report(generator: Generator) -> None:
+    generator()
+    (line,) = lines_of(run("generate", "--schema", "agent_status", "--input", "-", stdin=question_line(1)).stdout)
+    assert line["evidence"] == [
+        {"pointer": "/status", "grounding": "classify", "status": "CLASSIFIED"},
+        {"pointer": "/cost", "grounding": "normalize", "status": "NORMALIZED", "source": "", "start": 0, "end": 3},
+    ]
 
 
 def test_grounding_is_strict_unless_it_is_switched_off(generator: Generator) -> None:

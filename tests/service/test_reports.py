@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+from typing import get_args
 
 import pytest
 
 from schemas.canonical import parse_json
 from schemas.catalog import Catalog
+from schemas.grounding import Kind
 from schemas.violation import Violation
 from service.client import ReportClient
+from service.evidence import Evidence, Span, Status
 from service.pb.escribano.v1 import report_pb2 as pb
 from service.ports import AdapterInfo
 from service.request import LIMITS, ContextItem, DecodingOptions, GenerationRequest, Grounding, Mode
@@ -53,8 +56,10 @@ async def test_what_is_unset_on_the_wire_is_unset_in_the_request() -> None:
         result(valid=False, native_valid=False, violations=(BROKEN,)),
         result(adapter_id=None, adapter_digest=None, prompt_tokens_saved=0),
         result(report_json='{"n":9007199254740993,"x":0.1,"s":"ñ"}'),
+        result(evidence=tuple(Evidence(f"/{kind}/{status.name}", kind, status) for kind in get_args(Kind) for status in Status)),
+        result(evidence=(Evidence("/a~1b", "extract", Status.COPIED, Span("mail-1", 7, 9)),)),
     ],
-    ids=["native", "helped", "cut off", "invalid", "base", "numbers"],
+    ids=["native", "helped", "cut off", "invalid", "base", "numbers", "every status", "a span of the context"],
 )
 async def test_a_result_arrives_as_it_was_made(made: GenerationResult) -> None:
     async with serving(FakeGenerator(lambda request: made)) as service:

@@ -9,9 +9,11 @@ import pytest
 from transformers import AutoTokenizer
 
 from schemas.catalog import Catalog
+from schemas.grounding import leaves
 from schemas.validation import SecondJudge
 from service.checkpoint import EMBEDDED, EMBEDDED_BASE
 from service.demo import NOTES
+from service.evidence import Status
 from service.generator import Generator
 from service.request import DecodingOptions, GenerationRequest, Grounding, Mode
 
@@ -32,6 +34,11 @@ async def test_a_demo_note_gives_a_valid_report_of_its_agent(generator: Generato
     assert result.valid and not SecondJudge(Catalog.load().get("agent_status").schema).violations(report)
     assert result.adapter_id == "agent_status" and result.grounding is Grounding.STRICT
     assert report["agent_id"] in NOTES[language] and report["owner"]["name"] in NOTES[language]
+    for found in result.evidence:
+        assert found.status is not Status.UNSUPPORTED or found.grounding == "normalize"
+        if found.status is Status.COPIED:
+            assert found.span is not None and NOTES[language][found.span.start : found.span.end]
+    assert [e.pointer for e in result.evidence] == [pointer for pointer, _ in leaves(report)]
     assert result.num_forced_tokens > 0 and result.num_forward_passes < result.num_attempts * result.num_completion_tokens
 
 
