@@ -71,12 +71,13 @@ def _types(node: dict[str, Json]) -> set[str]:
     return ({named} if isinstance(named, str) else set(named)) - {"null"}
 
 
-def _views(root: Schema | None, node: Schema, seen: tuple[int, ...] = ()) -> Iterator[dict[str, Json]]:
-    """The node, then every node that also describes the same value: through $ref, allOf, anyOf, oneOf, then, else."""
+def _views(root: Schema | None, node: Schema, seen: set[int] | None = None) -> Iterator[dict[str, Json]]:
+    """The node, then every node that also describes the same value, each once: through $ref, allOf, anyOf, oneOf, then, else."""
+    seen = set() if seen is None else seen
     if not isinstance(node, dict) or id(node) in seen:
         return
     yield node
-    seen = (*seen, id(node))
+    seen.add(id(node))
     if "$ref" in node and root is not None:
         yield from _views(root, resolve(root, node["$ref"]), seen)
     for keyword in ("allOf", "anyOf", "oneOf"):
@@ -135,7 +136,9 @@ def kind_at(schema: Schema, path: str) -> Kind:
     """
     nodes = [schema]
     for part in parts_of(path):
-        nodes = [sub for node in nodes for view in _views(schema, node) for sub in _step(view, part)]
+        seen: set[int] = set()
+        steps = {id(sub): sub for node in nodes for view in _views(schema, node, seen) for sub in _step(view, part)}
+        nodes = list(steps.values())
     kinds = [kind for node in nodes for view in _views(schema, node) if (kind := _told(view))]
     inferred = (grounding(node, schema) for node in nodes if isinstance(dereferenced(schema, node), dict))
     return kinds[0] if kinds else next(inferred, "extract")

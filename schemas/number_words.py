@@ -40,20 +40,27 @@ _MAX_RUN = 16
 
 def word_numbers(text: str) -> Iterator[Decimal]:
     """Every number that a lower-case text without accents says in words; seconds and minutes also as milliseconds."""
+    return (value for value, _, _ in word_mentions(text))
+
+
+def word_mentions(text: str) -> Iterator[tuple[Decimal, int, int]]:
+    """`word_numbers`, each with the characters of the run of words it is read from."""
     run: list[str] = []
-    before, end = "", 0
+    before, start, end = "", 0, 0
     for match in WORD.finditer(text):
         word, apart = match[0], _BETWEEN.fullmatch(text, end, match.start()) is None
         if run and (apart or len(run) == _MAX_RUN or not _goes_on(word)):
-            yield from _signed(_run_values(run, "" if apart else word), before)
+            yield from ((value, start, end) for value in _signed(_run_values(run, "" if apart else word), before))
             run = []
         if word in _SMALL or word in _SCALES or (run and _goes_on(word)):
+            start = start if run else match.start()
             run.append(word)
         else:
             before = word
         end = match.end()
-    yield from _signed(_run_values(run, ""), before)
-    yield from (Decimal(value) for words, value in _PHRASES.items() if words in text)
+    yield from ((value, start, end) for value in _signed(_run_values(run, ""), before))
+    for words, number in _PHRASES.items():
+        yield from ((Decimal(number), found.start(), found.end()) for found in re.finditer(re.escape(words), text))
 
 
 def _goes_on(word: str) -> bool:

@@ -12,9 +12,10 @@ import datetime as dt
 import re
 import unicodedata
 from collections.abc import Iterator
+from dataclasses import dataclass
 from decimal import Decimal
 
-from schemas.number_words import WORD, word_numbers
+from schemas.number_words import WORD, word_mentions, word_numbers
 
 _MONTHS = (
     "january february march april may june july august september october november december",
@@ -55,50 +56,76 @@ def flat(text: str) -> str:
 # --- numbers ---------------------------------------------------------------------------------------------------------
 
 
+@dataclass(frozen=True, slots=True)
+class Mention:
+    """A number and the characters it is read from. ``whole``: from all of a figure, as 12,400 and not 400 is from "12,400"."""
+
+    value: Decimal
+    start: int
+    end: int
+    whole: bool
+
+
 def numbers(text: str) -> frozenset[Decimal]:
     """Every number that can be read: digits in English or Spanish grouping, k / M / thousand, words, and seconds and minutes also as milliseconds.
 
     Below 10**15 in size; negative too where the text has a minus.
     """
-    return frozenset(value for value in (*_digit_numbers(text), *word_numbers(flat(text))) if abs(value) < _MOST)
+    return frozenset(mention.value for mention in number_mentions(text))
 
 
-def _digit_numbers(text: str) -> Iterator[Decimal]:
+def number_mentions(text: str) -> Iterator[Mention]:
+    """Each reading of each number of the text, with its place."""
+    words, places = _flat_with_places(text)
+    said = (Mention(value, places[start], places[end - 1] + 1, True) for value, start, end in word_mentions(words))
+    return (mention for mention in (*_digit_mentions(text), *said) if abs(mention.value) < _MOST)
+
+
+def _flat_with_places(text: str) -> tuple[str, list[int]]:
+    """`flat`, and for each of its characters the place of the one it comes from."""
+    parts = [flat(char) for char in text]
+    return "".join(parts), [place for place, part in enumerate(parts) for _ in part]
+
+
+def _digit_mentions(text: str) -> Iterator[Mention]:
     for match in _DIGITS.finditer(text):
-        negative = _SIGN.search(text, max(0, match.start() - 8), match.start()) is not None
-        factor = _factor(text, match.end())
-        for at, value in _readings(match[0]):
-            yield from (value, value * factor)
-            if negative and at == 0:
-                yield from (-value, -value * factor)
+        sign = _SIGN.search(text, max(0, match.start() - 8), match.start())
+        factor, unit_end = _factor(text, match.end())
+        for at, whole, value in _readings(match[0]):
+            yield Mention(value, match.start(), match.end(), whole)
+            yield Mention(value * factor, match.start(), unit_end, whole)
+            if sign is not None and at == 0:
+                yield Mention(-value, sign.start(), match.end(), whole)
+                yield Mention(-value * factor, sign.start(), unit_end, whole)
 
 
-def _factor(text: str, at: int) -> int:
-    """What a unit that follows multiplies by."""
+def _factor(text: str, at: int) -> tuple[int, int]:
+    """What a unit that follows multiplies by, and where it ends."""
     unit = _UNIT.match(text, at)
     if unit is None:
-        return 1
+        return 1, at
     word = flat(unit[1])
     if word.startswith(("mill", "bill")):
-        return 10**9 if word.startswith("bill") else 10**6
-    return _FACTORS.get(word, 60_000 if word.startswith("min") else 1000)
+        return (10**9 if word.startswith("bill") else 10**6), unit.end()
+    return _FACTORS.get(word, 60_000 if word.startswith("min") else 1000), unit.end()
 
 
-def _readings(digits: str) -> Iterator[tuple[int, Decimal]]:
-    """Where it begins and its value: ``12.400`` is 12400 and 12.4; ``12.400,50`` is 12400.5; ``10 12`` is 10 and 12 (and 1012 is not read)."""
+def _readings(digits: str) -> Iterator[tuple[int, bool, Decimal]]:
+    """(which group it begins with, whether it is all of them, value): ``12.400`` is 12400 and 12.4; ``12.400,50`` is 12400.5; ``10 12`` is 10 and 12 (and 1012
+    is not read)."""
     parts, marks = re.split(r"[.,'’\u00a0\u202f ]", digits), re.sub(r"\d", "", digits)
     for i, part in enumerate(parts):
         if len(part) > _MAX_PART_CHARS:
             continue
-        yield i, Decimal(part)
+        yield i, len(parts) == 1, Decimal(part)
         whole = part
         for j in range(i + 1, min(len(parts), i + 1 + _MAX_GROUPS)):
             if marks[j - 1] in ".,":
-                yield i, Decimal(f"{whole}.{parts[j][:_MAX_PART_CHARS]}")
+                yield i, i == 0 and j == len(parts) - 1, Decimal(f"{whole}.{parts[j][:_MAX_PART_CHARS]}")
             if len(parts[j]) != 3 or len(part) > 3:
                 break
             whole += parts[j]
-            yield i, Decimal(whole)
+            yield i, i == 0 and j == len(parts) - 1, Decimal(whole)
 
 
 # --- dates -----------------------------------------------------------------------------------------------------------
@@ -120,16 +147,11 @@ def dates(text: str) -> frozenset[dt.date]:
 def may_tell_date(word: str) -> bool:
     """Whether a date can begin with this word: a figure, a number or ordinal in words, a month, "week", "Q3", "first half"."""
     bare = flat(word)
-    return any(c.isdigit() for c in bare) or may_tell_number(word) or any(_tells_date(found[0]) for found in WORD.finditer(bare))
+    return any(c.isdigit() for c in bare) or any(True for _ in word_numbers(bare)) or any(_tells_date(found[0]) for found in WORD.finditer(bare))
 
 
 def _tells_date(word: str) -> bool:
     return word in _ORDINALS or any(True for _ in _month_named(word)) or word.startswith(("week", "seman", "quarter", "trimestre", "half", "semestre", "mitad", "prim", "segund", "tercer", "cuart"))
-
-
-def may_tell_number(word: str) -> bool:
-    """Whether a number can begin with this word."""
-    return any(c.isdigit() for c in word) or any(True for _ in word_numbers(flat(word))) or flat(word) in ("minus", "menos")
 
 
 def _years(text: str, words: str) -> list[int]:

@@ -64,6 +64,8 @@ class ModelConfig:
         rope_type = rope.get("rope_type", rope.get("type", "default"))
         if rope_type != "default":
             raise CheckpointInvalid(f"{source}: rope type {rope_type!r} is not supported; only 'default' is")
+        if not isinstance(config.get("prefix_lm", False), bool):
+            raise CheckpointInvalid(f"{source}: prefix_lm is {config['prefix_lm']!r}; it is true or false")
         try:
             eos = config["eos_token_id"]
             return cls(
@@ -79,7 +81,7 @@ class ModelConfig:
                 tied_embeddings=bool(config.get("tie_word_embeddings", False)),
                 bos_id=config.get("bos_token_id"),
                 eos_ids=tuple(eos) if isinstance(eos, list) else (int(eos),),
-                prefix_lm=config.get("prefix_lm", False) is True,
+                prefix_lm=config.get("prefix_lm", False),
             )
         except (KeyError, TypeError, ValueError) as error:
             raise CheckpointInvalid(f"{source}: {error} is missing or malformed") from error

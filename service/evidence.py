@@ -1,7 +1,7 @@
 """Evidence: for every leaf of a report, where in the texts its value stands, or that it stands nowhere.
 
-Owns the finding of spans, after decoding and from the texts alone: the model is not asked where it looked. A text value is looked for as it is; a date or a
-number is the shortest run of words from which `schemas/readers.py` reads it. Offsets count code points of the original text, end exclusive. Knows no grammar and no
+Owns the finding of spans, after decoding and from the texts alone: the model is not asked where it looked. A text value is looked for as it is, a number where
+`schemas/readers.py` reads it; a date is the shortest run of words from which they read it. Offsets count code points of the original text, end exclusive. Knows no grammar and no
 model. Run: `attest(report, schema, {QUESTION: "Ana owns it since 3 May 2026"})`.
 """
 
@@ -9,25 +9,30 @@ from __future__ import annotations
 
 import datetime as dt
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from enum import Enum
-from functools import cache, partial
+from functools import cache, cached_property
+from itertools import pairwise
 
 from schemas.canonical import Json
 from schemas.grounding import Kind, Scalar, Schema, kind_at, leaves
-from schemas.readers import dates, may_tell_date, may_tell_number, numbers
+from schemas.readers import dates, may_tell_date, number_mentions
+from service.sources import edges
 
 QUESTION = ""
 """The source that is the question; any other is the id of a context item, which is never empty."""
 
 _WORD = re.compile(r"\S+")
 _OPENING, _CLOSING = "([{\"'«“‘¿¡", ".,;:!?)]}\"'»”’…"
-_DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
-_NUMBER_WORDS = 8
+_ISO = re.compile(r"\d{4}-\d{2}-\d{2}")
+_JOINED_BEFORE, _JOINED_AFTER = re.compile(r"\w[.+%@/-]?\Z"), re.compile(r"[.+%@/-]?\w")
+"""What makes a word a part of a longer id or address."""
 _FAR_WORDS = 14
-"""Longest runs of words that are read as one number, and as one date whose parts stand apart."""
+"""Longest run of words that is read as one date whose parts stand apart."""
+MAX_READINGS = 10_000
+"""How many runs of words are read for the dates of one report; those not found by then have no place (about half a second at worst)."""
 _MONTHS = ["January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November", "December"]
 
 
@@ -37,7 +42,7 @@ class Status(Enum):
     COPIED = "copied"
     """It stands there as it is (white space aside)."""
     NORMALIZED = "normalized"
-    """A date or a number that is read there, in another form."""
+    """A date or a number that is read there; a date has no place where its parts stand too far apart."""
     CLASSIFIED = "classified"
     """One of the schema's own words, chosen by meaning; a 0 that no text writes is one, too ("none failed")."""
     COMPOSED = "composed"
@@ -105,6 +110,8 @@ def _candidates(finder: _Finder, pointer: str, value: Scalar, kind: Kind) -> _Le
         return leaf(Status.COPIED, places)
     if places := finder.readings(value):
         return leaf(Status.NORMALIZED, places)
+    if isinstance(value, str) and finder.tells(value):
+        return leaf(Status.NORMALIZED)
     return leaf(Status.CLASSIFIED if value == 0 else Status.UNSUPPORTED)
 
 
@@ -112,62 +119,110 @@ def _candidates(finder: _Finder, pointer: str, value: Scalar, kind: Kind) -> _Le
 
 
 class _Finder:
-    """Looks values up in the texts; what was found once is kept."""
+    """Looks values up in the texts; what was read once is kept."""
 
     def __init__(self, texts: Mapping[str, str]) -> None:
-        self.texts = texts
-        self.words = {source: list(_WORD.finditer(text)) for source, text in texts.items()}
-        self.copies = cache(self._copies)
-        self.readings = cache(self._readings)
+        self.texts, self.num_readings = texts, 0
+        self.copies, self.readings = cache(self._copies), cache(self._readings)
+        self._read = cache(dates)
 
-    def _copies(self, value: str) -> list[Span]:
-        """Every place of a text, white space folded; whole words wherever there are any."""
+    # as it stands
+
+    def _copies(self, value: str) -> tuple[Span, ...]:
+        """The places where the value is made of whole words; those that are no part of a longer id or address come first where there are any."""
         pattern = r"\s+".join(map(re.escape, value.split()))
         if not pattern:
-            return []
-        whole = (r"(?<!\w)" if value.split()[0][0].isalnum() else "") + pattern + (r"(?!\w)" if value.rstrip()[-1].isalnum() else "")
-        return self._matches(whole) or self._matches(pattern)
+            return ()
+        places = [span for source, text in self.texts.items() for span in self._matches(pattern, source, text)]
+        alone = [span for span in places if _is_alone(self.texts[span.source], span)]
+        return tuple(alone or places)
 
-    def _matches(self, pattern: str) -> list[Span]:
-        return [Span(source, m.start(), m.end()) for source, text in self.texts.items() for m in re.finditer(pattern, text)]
+    def _matches(self, pattern: str, source: str, text: str) -> Iterator[Span]:
+        may_end = self._edges(source)
+        return (Span(source, m.start(), m.end()) for m in re.finditer(pattern, text) if m.start() in may_end and m.end() in may_end)
 
-    def _readings(self, value: Scalar) -> list[Span]:
+    def _edges(self, source: str) -> frozenset[int]:
+        return self._edges_of_all[source]
+
+    @cached_property
+    def _edges_of_all(self) -> dict[str, frozenset[int]]:
+        return {source: edges(text) for source, text in self.texts.items()}
+
+    # as it is read
+
+    def tells(self, value: str) -> bool:
+        """Whether the texts tell a day, wherever its parts stand."""
+        return _date(value) in self._days
+
+    def _readings(self, value: Scalar) -> tuple[Span, ...]:
         if isinstance(value, str):
-            return self._date(dt.date.fromisoformat(value)) if _DATE.fullmatch(value) and _is_date(value) else []
+            day = _date(value)
+            return () if day is None or day not in self._days else tuple(sorted(self._date(day)))
+        whole, part = self._mentions
         number = Decimal(str(value))
-        return list(self._shortest(may_tell_number, lambda words: number in numbers(words), _NUMBER_WORDS))
+        return tuple(sorted(whole.get(number, ()))) or (tuple(sorted(part.get(number, ()))) if number else ())
+
+    @cached_property
+    def _mentions(self) -> tuple[dict[Decimal, set[Span]], dict[Decimal, set[Span]]]:
+        """The places of each number: of whole figures, and of parts of one."""
+        whole: dict[Decimal, set[Span]] = {}
+        part: dict[Decimal, set[Span]] = {}
+        for source, text in self.texts.items():
+            for mention in number_mentions(text):
+                (whole if mention.whole else part).setdefault(mention.value, set()).add(Span(source, mention.start, mention.end))
+        return whole, part
+
+    @cached_property
+    def _days(self) -> frozenset[dt.date]:
+        """Every date the texts tell, each by itself or all together."""
+        return dates("\n".join(self.texts.values())).union(*map(dates, self.texts.values()))
+
+    @cached_property
+    def _beginnings(self) -> dict[str, tuple[list[re.Match[str]], list[int]]]:
+        """The words of each text, and which of them a date may begin with."""
+        words = {source: list(_WORD.finditer(text)) for source, text in self.texts.items()}
+        return {source: (found, [i for i, word in enumerate(found) if may_tell_date(word[0])]) for source, found in words.items()}
 
     def _date(self, day: dt.date) -> list[Span]:
-        """From the words alone, or else with the year, or the month and the year, that other words tell; few words first."""
+        """From the words alone, or else with the year, or the month and the year, that other words tell; few words first. Nothing where the parts stand too far apart."""
         year, month = f"\n{day.year}", f"\n{_MONTHS[day.month - 1]} {day.year}"
-        near = (("", 8), (year, 5), (month, 3))
-        for helper, most, over_ends in (*((h, n, False) for h, n in near), *((h, _FAR_WORDS, True) for h, _ in near)):
-            if helper and day in dates(helper):
-                continue  # the first or last day of it: any words would do
-            if found := list(self._shortest(may_tell_date, partial(_tells, day, helper), most, over_ends)):
-                return found
+        near = [(helper, most) for helper, most in (("", 8), (year, 5), (month, 3)) if not helper or day not in self._read(helper)]
+        for over_ends in (False, True):
+            for helper, most in near:
+                if found := list(self._shortest(day, helper, _FAR_WORDS if over_ends else most, over_ends)):
+                    return found
         return []
 
-    def _shortest(self, may_begin: Callable[[str], bool], reads: Callable[[str], bool], most: int, over_ends: bool = False) -> Iterator[Span]:
-        """The runs of at most ``most`` words that are read so and hold no shorter one; over the end of a sentence or line only if ``over_ends``."""
-        for source, words in self.words.items():
+    def _shortest(self, day: dt.date, helper: str, most: int, over_ends: bool) -> Iterator[Span]:
+        """The runs of at most ``most`` words that are read as the day and hold no shorter one; over the end of a sentence or line only if ``over_ends``."""
+        for source, (words, beginnings) in self._beginnings.items():
             last: Span | None = None
-            for i in range(len(words) - 1, -1, -1):
-                if not may_begin(words[i][0]):
-                    continue
-                found = self._run(source, i, reads, most, over_ends)
+            for i in reversed(beginnings):
+                found = self._run(source, words[i : i + most], day, helper, over_ends)
                 if found is not None and (last is None or found.end < last.end):
                     yield found
                     last = found
 
-    def _run(self, source: str, i: int, reads: Callable[[str], bool], most: int, over_ends: bool) -> Span | None:
-        text, words = self.texts[source], self.words[source]
-        for j in range(i, min(len(words), i + most)):
-            if j > i and not over_ends and _ends(words[j - 1][0], text[words[j - 1].end() : words[j].start()]):
+    def _run(self, source: str, words: Sequence[re.Match[str]], day: dt.date, helper: str, over_ends: bool) -> Span | None:
+        text, start = self.texts[source], words[0].start()
+        for before, word in pairwise((None, *words)):
+            if before is not None and not over_ends and _ends(before[0], text[before.end() : word.start()]):
                 return None
-            if reads(text[words[i].start() : words[j].end()]):
-                return _trimmed(Span(source, words[i].start(), words[j].end()), text, reads)
+            if self._tells(text[start : word.end()] + helper, day):
+                return self._trimmed(Span(source, start, word.end()), helper, day)
         return None
+
+    def _tells(self, words: str, day: dt.date) -> bool:
+        self.num_readings += 1
+        return self.num_readings <= MAX_READINGS and day in self._read(words)
+
+    def _trimmed(self, span: Span, helper: str, day: dt.date) -> Span:
+        """Without the marks around it, where they say nothing."""
+        words = self.texts[span.source][span.start : span.end]
+        start = span.start + len(words) - len(words.lstrip(_OPENING))
+        end = span.end - (len(words) - len(words.rstrip(_CLOSING)))
+        bare = replace(span, start=start, end=end) if start < end else span
+        return bare if day in self._read(self.texts[span.source][bare.start : bare.end] + helper) else span
 
 
 def _ends(word: str, gap: str) -> bool:
@@ -175,26 +230,15 @@ def _ends(word: str, gap: str) -> bool:
     return "\n" in gap or word[-1] in "!?;" or (word[-1] == "." and not (word[:-1].isalpha() and len(word) <= 5))
 
 
-def _tells(day: dt.date, helper: str, words: str) -> bool:
-    return day in dates(words + helper)
+def _is_alone(text: str, span: Span) -> bool:
+    return not (_JOINED_BEFORE.search(text, max(0, span.start - 2), span.start) or _JOINED_AFTER.match(text, span.end))
 
 
-def _trimmed(span: Span, text: str, reads: Callable[[str], bool]) -> Span:
-    """Without the marks around it that say nothing."""
-    start, end = span.start, span.end
-    while text[start] in _OPENING and reads(text[start + 1 : end]):
-        start += 1
-    while text[end - 1] in _CLOSING and reads(text[start : end - 1]):
-        end -= 1
-    return replace(span, start=start, end=end)
-
-
-def _is_date(text: str) -> bool:
+def _date(text: str) -> dt.date | None:
     try:
-        dt.date.fromisoformat(text)
+        return dt.date.fromisoformat(text) if _ISO.fullmatch(text) else None
     except ValueError:
-        return False
-    return True
+        return None
 
 
 # --- which of several places -----------------------------------------------------------------------------------------

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import cached_property
+from itertools import accumulate
 
 from schemas.canonical import canonical_json
 from schemas.readers import dates, numbers
@@ -89,11 +90,19 @@ def _variants(run: str) -> Iterator[str]:
 
 
 def _chunks(text: str) -> list[str]:
+    return [" " if chunk.isspace() else chunk for chunk in _cut(text)]
+
+
+def edges(text: str) -> frozenset[int]:
+    """Where a span may begin or end: characters of the text, counted from 0."""
+    return frozenset(accumulate(map(len, _cut(text)), initial=0))
+
+
+def _cut(text: str) -> list[str]:
+    """The text in words, marks and runs of white space, nothing left out."""
     found: list[str] = []
     for chunk in _CHUNK.findall(text):
-        if chunk.isspace():
-            found.append(" ")
-        elif found and found[-1] != " " and _clings(found[-1], chunk):
+        if not chunk.isspace() and found and not found[-1].isspace() and _clings(found[-1], chunk):
             found[-1] += chunk
         else:
             found.append(chunk)

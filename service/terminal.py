@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from itertools import pairwise
 
 from rich.console import Console
 from rich.markup import escape
@@ -71,10 +72,13 @@ def show_evidence(request: GenerationRequest, result: GenerationResult) -> None:
 
 
 def _coloured(text: str, source: str, evidence: Iterable[Evidence]) -> Text:
-    shown = Text(text)
-    for found in evidence:
-        if found.span is not None and found.span.source == source:
-            shown.stylize(f"{_COLOURS[found.status]} underline", found.span.start, found.span.end)
+    """Built from slices, because rich leaves out carriage returns and the spans count them."""
+    styles = {span: f"{_COLOURS[e.status]} underline" for e in evidence if (span := e.span) is not None and span.source == source}
+    borders = sorted({0, len(text), *(at for span in styles for at in (span.start, span.end))})
+    shown = Text()
+    for start, end in pairwise(borders):
+        covering = [style for span, style in styles.items() if span.start <= start and end <= span.end]
+        shown.append(text[start:end], covering[-1] if covering else None)
     return shown
 
 

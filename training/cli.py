@@ -140,7 +140,7 @@ def pretrain(
     minutes: Annotated[float | None, typer.Option(min=0.01, help="Stop after these minutes of training.")] = None,
     tokens: Annotated[float | None, typer.Option(min=1, help="Stop after this many tokens, such as 600e6.")] = None,
     init: Annotated[
-        Path | None, typer.Option(help="A base to go on from (such as service/embedded/base): whole notes only, without the exercises before them.", file_okay=False)
+        Path | None, typer.Option(help="A base of this size and tokenizer to go on from: only the last part of the curriculum, at a lower learning rate. Give another --seed than it had, so that the notes are new.", file_okay=False)
     ] = None,
     batch_scale: Annotated[float, typer.Option(min=0.01, help="Times the curriculum's batches: 1 on a CPU, 16 on a large GPU.")] = 1.0,
     workers: Annotated[int, typer.Option(min=0, help="Processes that write notes beside training.")] = 1,
@@ -175,6 +175,7 @@ def pretrain(
         seed=seed,
         warmup_tokens=3e5 * batch_scale,
         curriculum=CURRICULUM[-1:] if init else CURRICULUM,
+        **({"matrix_lr": 0.005, "other_lr": 8e-4} if init else {}),
     )
     with failures_shown():
         where = runs.make_base(tokenizer, output, plan, device, threads, say, init)

@@ -148,10 +148,10 @@ def losses(
     adapter: Annotated[
         Path | None, typer.Option(help="Directory of an adapter; unset: the base, with the schema in its prompt.", exists=True, file_okay=False)
     ] = None,
-    family: Annotated[FamilyName, typer.Option(help="What kind of pairs.")] = "generated",
+    family: Annotated[FamilyName, typer.Option(help="What kind of pairs; an adapter is always judged on agent_status.")] = "generated",
     split: Annotated[Split, typer.Option(help="Which values and wordings.")] = Split.TRAIN,
     notes: Notes = None,
-    count: Count = 40,
+    count: Annotated[int, typer.Option(min=1, help="How many pairs; of --notes always all.")] = 40,
     seed: Seed = 777,
     show: Annotated[int, typer.Option(min=0, help="Print the first reports with each wrong token as [gold|predicted].")] = 0,
 ) -> None:
@@ -170,5 +170,7 @@ def losses(
     from training.slices import hand_written
 
     with failures_shown():
-        drawn = hand_written(notes).pairs if notes else runs.drawn("agent_status" if adapter else family, split.value, seed, count)
+        written = hand_written(notes).pairs if notes else ()
+        count = len(written) or count
+        drawn = written or runs.drawn("agent_status" if adapter else family, split.value, seed, count)
         main(Reader(base, adapter, {"agent_status": Catalog.load().get("agent_status").schema}), drawn, count, show)

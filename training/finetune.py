@@ -72,7 +72,7 @@ def dataset(tokenizer: PreTrainedTokenizerBase, pairs: Iterable[Pair], max_lengt
 def collate(rows: list[dict[str, list[int]]]) -> dict[str, Tensor]:
     """Right-padded (rows, length) batches without an attention mask.
 
-    Under causal attention nothing looks at what is padded on the right, and without a mask attention takes its fast path. The positions are what trl counts tokens by.
+    Nothing looks at what is padded on the right: a report is causal, and a prompt's mask ends with the prompt. The positions are what trl counts tokens by.
     """
     length = -(-max(len(row["input_ids"]) for row in rows) // 16) * 16
     ids = torch.zeros((len(rows), length), dtype=torch.long)

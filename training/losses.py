@@ -50,17 +50,14 @@ _CHOSEN = (TokenKind.COPIED, TokenKind.LABEL, TokenKind.DATE, TokenKind.NUMBER) 
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """One token of gold: its kind, whether it begins its value, its loss in nats and what the model would have written."""
+    """One token of gold: its kind, whether it begins its value, its loss in nats, what the model would have written and whether that is the same token."""
 
     text: str
     kind: TokenKind
     begins: bool
     loss: float
     predicted: str
-
-    @property
-    def right(self) -> bool:
-        return self.text == self.predicted
+    right: bool
 
 
 def kinds_of(report: str, note: str) -> list[TokenKind]:
@@ -79,7 +76,8 @@ def _kind(found: re.Match[str], note: str) -> TokenKind:
         return TokenKind.KEY
     if _DATE.fullmatch(found[1]):
         return TokenKind.DATE
-    return TokenKind.COPIED if json.loads(f'"{found[1]}"') in note else TokenKind.LABEL
+    words = re.escape(json.loads(f'"{found[1]}"'))
+    return TokenKind.COPIED if re.search(rf"(?<!\w){words}(?!\w)", note) else TokenKind.LABEL
 
 
 class Reader:
@@ -104,7 +102,7 @@ class Reader:
         offsets = self.encode.backend.encode(pair.report, add_special_tokens=False).offsets
         places = [*_places(kinds_of(pair.report, pair.text), offsets), (TokenKind.END, True)]
         return [
-            Judged(self._text(g), kind, begins, loss, self._text(p))
+            Judged(self._text(g), kind, begins, loss, self._text(p), g == p)
             for g, p, loss, (kind, begins) in zip(gold.tolist(), predicted, losses, places, strict=True)
         ]
 

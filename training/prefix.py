@@ -20,7 +20,7 @@ def attention_mask(config: Any, prompt_lengths: Tensor, length: int) -> Tensor |
 
     ``prompt_lengths`` (rows,) int: how many tokens of each row see each other both ways.
     """
-    if not getattr(config, "prefix_lm", False):
+    if getattr(config, "prefix_lm", False) is not True:
         return None
     place = torch.arange(length, device=prompt_lengths.device)
     in_prompt = place < prompt_lengths[:, None]

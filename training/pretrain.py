@@ -30,7 +30,7 @@ from training.induction import write_induction
 from training.muon import Muon
 from training.prefix import attention_mask, prompt_lengths
 from training.stream import CURRICULUM, IGNORED, Notes, Phase
-from training.tagging import TagHead
+from training.tagging import TagHead, lookup_loss
 
 ROPE_THETA = 1e6  # slow rotations, so that contents can be compared from one end of a note to the other
 
@@ -130,14 +130,17 @@ class Learner(nn.Module):
         super().__init__()
         self.model, self.tagging_weight = model, tagging_weight
         self.head = TagHead(model.config.hidden_size, model.config.num_hidden_layers)
-        self._read = torch.compile(model.model, dynamic=True) if compiled else model.model
+        backbone = torch.compile(model.model, dynamic=True) if compiled else model.model
+        self._read: Callable[..., Any] = lambda batch: read(model, backbone, batch, all_layers=True)  # in a closure: it is no second module
 
-    def forward(self, batch: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
-        """(loss on the reports, loss on the tags), both in nats."""
-        states = read(self.model, self._read, batch, all_layers=True)
+    def forward(self, batch: dict[str, Tensor]) -> tuple[Tensor, Tensor, Tensor]:
+        """(loss on the reports, loss on the tags, loss on where the reports look), in nats."""
+        states = self._read(batch)
         middle, in_report = states.hidden_states[self.head.layer], batch["labels"] != IGNORED
         tags = [batch["tags"].masked_fill(part[..., None], IGNORED) for part in (in_report, ~in_report)]
-        return report_loss(self.model, states.last_hidden_state, batch["labels"]), sum(self.head.loss(middle, part) for part in tags)
+        tagging = self.head.loss(middle, tags[0]) + self.head.loss(middle, tags[1])
+        looking = lookup_loss(self.model, middle, batch["tags"], in_report, self.head.layer)
+        return report_loss(self.model, states.last_hidden_state, batch["labels"]), tagging, looking
 
 
 # --- the run ---------------------------------------------------------------------------------------------------------
@@ -149,6 +152,7 @@ class Progress:
 
     tokens: float = 0
     pairs: int = 0
+    next_seed: int = 0
     steps: int = 0
     elapsed_s: float = 0.0
 
@@ -161,7 +165,9 @@ def pretrain(
 ) -> Path:  # fmt: skip
     """Train a base and return the directory of its weights (``output/model``).
 
-    ``init``: a base of the same size and tokenizer to go on from instead of the initial weights.
+    ``init``: a base of the same kind and tokenizer to go on from instead of the initial weights; not looked at when a checkpoint is there.
+
+    Raises: ValueError when it is of another kind.
     """
     output.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(plan.seed)
@@ -175,7 +181,7 @@ def pretrain(
         progress = _restore(output / "checkpoint", learner, steps)
         report(f"resumed at {progress.tokens / 1e6:.1f}M tokens")
     elif init is not None:
-        _begin_from(model, init, plan.size)
+        _begin_from(model, tokenizer, init, plan.size)
         report(f"starting from {init}")
     report(f"{plan.size}: {sum(p.numel() for p in model.parameters()) / 1e6:.1f}M parameters on {device}")
     run = _Run(plan, device, output, learner, steps, progress, _Log(output / "log.jsonl", report))
@@ -184,11 +190,17 @@ def pretrain(
     return export(model, tokenizer, output / "model", plan, progress)
 
 
-def _begin_from(model: MistralForCausalLM, init: Path, size: str) -> None:
+def _begin_from(model: MistralForCausalLM, tokenizer: PreTrainedTokenizerBase, init: Path, size: str) -> None:
+    theirs, ours = MistralConfig.from_pretrained(init), model.config
+    for key in ("prefix_lm", "num_attention_heads", "head_dim", "rope_parameters"):
+        if getattr(theirs, key, None) != getattr(ours, key):
+            raise ValueError(f"{init}: {key} is {getattr(theirs, key, None)}, a base of size {size} has {getattr(ours, key)}")
+    if PreTrainedTokenizerFast.from_pretrained(init).get_vocab() != tokenizer.get_vocab():
+        raise ValueError(f"{init} has another tokenizer")
     found = load_weights(init)
     wanted = {name: tensor.shape for name, tensor in model.state_dict().items() if name != "lm_head.weight"}  # tied to the embedding, and not in the file
     if {name: tensor.shape for name, tensor in found.items()} != wanted:
-        raise ValueError(f"{init} is no base of size {size}")
+        raise ValueError(f"{init}: its weights are not those of a base of size {size}")
     model.load_state_dict(found, strict=False)
 
 
@@ -207,7 +219,7 @@ class _Run:
     def through(self, phase: Phase, tokenizer_path: Path) -> None:
         """Train until the phase ends."""
         workers = self.plan.num_workers
-        notes = Notes(tokenizer_path, phase, self.plan.seed, self.plan.batch_scale, start=self.progress.pairs)
+        notes = Notes(tokenizer_path, phase, self.plan.seed, self.plan.batch_scale, start=self.progress.next_seed)
         loader = DataLoader(notes, batch_size=None, num_workers=workers, prefetch_factor=4 if workers else None, pin_memory=self.device == "cuda")
         last = saved = time.monotonic()
         for batch in loader:
@@ -228,6 +240,7 @@ class _Run:
         self.progress.elapsed_s += seconds
         self.progress.tokens += int(batch["num_tokens"])
         self.progress.pairs += int(batch["num_pairs"])
+        self.progress.next_seed = max(self.progress.next_seed, int(batch["next_seed"]))
         self.progress.steps += 1
 
 
@@ -240,18 +253,18 @@ def has_bf16(device: str) -> bool:
 
 
 def _step(learner: Learner, steps: list[torch.optim.Optimizer], batch: dict[str, Tensor], share: float, device: str) -> Tensor:
-    """One step; returns the losses on reports and on tags, (2,)."""
+    """One step; returns the learner's losses, (3,)."""
     for optimizer in steps:
         for group in optimizer.param_groups:
             group["lr"] = group["base_lr"] * share
     with torch.autocast(device, dtype=torch.bfloat16, enabled=has_bf16(device)):
-        reports, tags = learner(batch)
-    (reports + learner.tagging_weight * tags).backward()
+        losses = learner(batch)
+    (losses[0] + learner.tagging_weight * (losses[1] + losses[2])).backward()
     nn.utils.clip_grad_norm_(learner.parameters(), 1.0)
     for optimizer in steps:
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
-    return torch.stack((reports.detach(), tags.detach()))
+    return torch.stack([loss.detach() for loss in losses])
 
 
 class _Log:
@@ -267,11 +280,11 @@ class _Log:
         now = time.monotonic()
         if now - self.since < self.every_s:
             return
-        mean, tagging = torch.stack(self.losses).mean(dim=0).tolist()
+        mean, tagging, looking = torch.stack(self.losses).mean(dim=0).tolist()
         rate = (progress.tokens - self.tokens) / (now - self.since) if self.tokens else float("nan")
-        self.report(f"{progress.share(plan):6.1%}  {progress.tokens / 1e6:7.1f}M tokens  loss {mean:.4f}  tags {tagging:.3f}  lr x{share:.2f}  {rate / 1e3:.1f}k tokens/s")
+        self.report(f"{progress.share(plan):6.1%}  {progress.tokens / 1e6:7.1f}M tokens  loss {mean:.4f}  tags {tagging:.2f}  looks {looking:.2f}  lr x{share:.2f}  {rate / 1e3:.1f}k tokens/s")
         with self.path.open("a") as file:
-            file.write(json.dumps({**asdict(progress), "loss": mean, "tag_loss": tagging, "tokens_per_s": rate}) + "\n")
+            file.write(json.dumps({**asdict(progress), "loss": mean, "tag_loss": tagging, "lookup_loss": looking, "tokens_per_s": rate}) + "\n")
         self.losses, self.since, self.tokens = [], now, progress.tokens
 
 

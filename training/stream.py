@@ -41,7 +41,7 @@ CURRICULUM = (
     Phase(0.03, {"echo": 0.3, "copying": 0.7}, 3072, 256),
     Phase(0.10, {"echo": 0.1, "copying": 0.6, "generated": 0.3}, 4096, 640),
     Phase(0.35, {"copying": 0.35, "generated": 0.65}, 4096, 768),
-    Phase(1.00, {"copying": 0.2, "generated": 0.8}, 4096, 1024),
+    Phase(1.00, {"copying": 0.15, "generated": 0.85}, 4096, 1600),
 )
 """Short and dense first, whole notes last (docs/training-log.md)."""
 
@@ -49,7 +49,8 @@ CURRICULUM = (
 class Notes(IterableDataset[dict[str, Tensor]]):
     """Endless batches of encoded pairs, sorted by length inside a pool so that little is padding.
 
-    Worker w of n draws seeds w, w+n, ... from ``start``; a resumed run starts past what was used.
+    Worker w of n draws the notes of seeds w, w+n, ... from ``start`` on. Each batch says which seed comes after all that were drawn for it, so that a run that goes on
+    starts there and sees no note twice.
     """
 
     def __init__(self, tokenizer_path: Path, phase: Phase, seed: int, batch_scale: float = 1.0, start: int = 0, pool: int = 1024) -> None:
@@ -69,7 +70,8 @@ class Notes(IterableDataset[dict[str, Tensor]]):
                 encoded.extend(encode(p, tagged=True) for p in pair(family, "train", f"{self.seed}:{number}"))
                 number += step
             fitting = [e for e in encoded if len(e.token_ids) <= self.phase.max_length]
-            yield from _batches(rng, fitting, round(self.phase.batch_tokens * self.batch_scale))
+            for batch in _batches(rng, fitting, round(self.phase.batch_tokens * self.batch_scale)):
+                yield batch | {"next_seed": torch.tensor(number)}
 
 
 def _batches(rng: random.Random, encoded: list[Encoded], batch_tokens: int) -> list[dict[str, Tensor]]:

@@ -4,17 +4,23 @@ A report says little about how its note was read: of its 200 tokens most are for
 what each word of a note states. A linear head on a middle layer learns to say so, at every token: the kind of fact, whether the token
 begins its statement, and which item of a list it belongs to. The head is no part of the base; what the layers below it had to learn is.
 
-Owns the head, its targets and its loss. Sources: Caruana, "Multitask Learning" (1997); Ramshaw and Marcus, "Text Chunking using Transformation-Based
+Knowing is not looking: one attention head above that layer is shown where to look. From each place of the report that asks for a fact it must attend to the token that begins its statement, or to the first token of the
+prompt where the note says nothing.
+
+Owns the head, the targets and the losses. Sources: Caruana, "Multitask Learning" (1997); Ramshaw and Marcus, "Text Chunking using Transformation-Based
 Learning" (1995), for begin and inside.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+from transformers.models.mistral.modeling_mistral import apply_rotary_pos_emb
 
 from training.marks import Mark, kinds
 
@@ -58,6 +64,39 @@ def tags(marks: Sequence[Mark], offsets: Sequence[tuple[int, int]], start: int, 
     return out
 
 
+def lookup_loss(model: Any, hidden: Tensor, tags: Tensor, in_report: Tensor, layer: int) -> Tensor:
+    """Mean cross-entropy in nats of where the first head of ``layer`` attends from each tagged token of the reports.
+
+    ``hidden`` (rows, length, hidden_size) is the layer's input, ``tags`` (rows, length, 3), ``in_report`` (rows, length) bool.
+    """
+    block = model.model.layers[layer]
+    attention, normed, length = block.self_attn, block.input_layernorm(hidden), tags.size(1)
+    size = attention.head_dim
+    query, key = (F.linear(normed, projection.weight[:size])[:, None] for projection in (attention.q_proj, attention.k_proj))
+    places = torch.arange(length, device=hidden.device)
+    query, key = apply_rotary_pos_emb(query, key, *model.model.rotary_emb(normed, places[None]))
+    row, place = (in_report & (tags[..., 0] != IGNORED)).nonzero(as_tuple=True)
+    scores = (query[:, 0] @ key[:, 0].transpose(1, 2))[row, place].float() / size**0.5
+    scores = scores.masked_fill(places > place[:, None], -math.inf)
+    wanted = _statements(tags, in_report, row, place)
+    found = wanted.any(dim=1)
+    if not bool(found.any()):
+        return hidden.new_zeros(())
+    scores, wanted = scores[found], wanted[found]
+    return (scores.logsumexp(dim=1) - scores.masked_fill(~wanted, -math.inf).logsumexp(dim=1)).mean()
+
+
+def _statements(tags: Tensor, in_report: Tensor, row: Tensor, place: Tensor) -> Tensor:
+    """(asking tokens, length) bool: the tokens that begin a statement of what is asked for; the first token where nothing is told."""
+    asked = tags[row, place]
+    note = tags[row].masked_fill(in_report[row][..., None], IGNORED)
+    out = (note[..., 0] == asked[:, None, 0]) & (note[..., 2] == asked[:, None, 2]) & (note[..., 1] == 1)
+    untold = asked[:, 0] == 0
+    out[untold] = False
+    out[untold, 0] = True
+    return out
+
+
 class TagHead(nn.Module):
     """Logits of kind, begin and item from hidden states (..., hidden_size) of layer ``LAYER_SHARE`` of the depth."""
 
@@ -85,12 +124,3 @@ class TagHead(nn.Module):
         if bool(inside.any()):
             loss = loss + F.cross_entropy(begins[inside], target[inside, 1]) + F.cross_entropy(item[inside], target[inside, 2])
         return loss
-
-    @torch.no_grad()
-    def accuracy(self, hidden: Tensor, tags: Tensor) -> float:
-        """Share of the tokens that begin a statement whose kind is right; nan where there are none."""
-        begin = (tags[..., 0] > 0) & (tags[..., 1] == 1)
-        if not bool(begin.any()):
-            return float("nan")
-        found = self.linear(F.rms_norm(hidden[begin].float(), hidden.shape[-1:])).split(self.sizes, dim=-1)[0].argmax(-1)
-        return float((found == tags[begin][:, 0]).float().mean())

@@ -14,6 +14,7 @@ from schemas.catalog import Catalog
 from schemas.prompt import render
 from tests import tiny
 from training.losses import Reader, TokenKind, kinds_of, marked, table
+from training.prefix import attention_mask
 from training.synthesize import Pair, pair
 
 NOTE = 'Owner is Ana "La Jefa" Ruiz, on track, 12,5 euros by 3 May'
@@ -59,9 +60,9 @@ def test_the_mean_loss_is_that_of_transformers(base: Path) -> None:
     ids = torch.tensor([[tiny.BOS_ID, *prompt, *report, tiny.EOS_ID]])
     labels = ids.clone()
     labels[:, : len(prompt) + 1] = -100
-    if not reader.model.config.prefix_lm:
-        wanted = AutoModelForCausalLM.from_pretrained(base, dtype=torch.float32)(input_ids=ids, labels=labels).loss.item()
-        assert sum(t.loss for t in judged) / len(judged) == pytest.approx(wanted, rel=1e-4)
+    mask = attention_mask(reader.model.config, torch.tensor([len(prompt) + 1]), ids.size(1))
+    wanted = AutoModelForCausalLM.from_pretrained(base, dtype=torch.float32)(input_ids=ids, labels=labels, attention_mask=mask).loss.item()
+    assert sum(t.loss for t in judged) / len(judged) == pytest.approx(wanted, rel=1e-4)
     assert len(judged) == len(report) + 1
 
 

@@ -126,5 +126,5 @@ def test_the_head_learns_what_its_layer_knows() -> None:
         optimizer.zero_grad()
         head.loss(hidden, wanted).backward()
         optimizer.step()
-    assert head.layer == 4 and head.loss(hidden, wanted).item() < before / 20 and head.accuracy(hidden, wanted) == 1.0
+    assert head.layer == 4 and head.loss(hidden, wanted).item() < before / 20
     assert head.loss(hidden, torch.full_like(wanted, IGNORED)).item() == 0.0

@@ -52,8 +52,31 @@ def test_a_base_of_the_same_size_can_be_begun_from(tmp_path: Path) -> None:
     assert lines[0] == f"starting from {exported}"
 
 
+@pytest.mark.parametrize("changes", [{"prefix_lm": False}, {"num_attention_heads": 4}])
+def test_a_base_of_another_kind_cannot_be_begun_from(changes: dict[str, object], tmp_path: Path) -> None:
+    exported, _ = train(tmp_path / "one", PLAN)
+    config = json.loads((exported / "config.json").read_text())
+    (exported / "config.json").write_text(json.dumps(config | changes))
+    with pytest.raises(ValueError, match=next(iter(changes))):
+        train(tmp_path / "two", PLAN, init=exported)
+
+
+def test_a_run_that_goes_on_sees_no_note_twice(tmp_path: Path) -> None:
+    train(tmp_path, PLAN)
+    stood = json.loads((tmp_path / "checkpoint/progress.json").read_text())
+    train(tmp_path, replace(PLAN, tokens=6_000))
+    assert stood["next_seed"] >= stood["pairs"] > 0
+    assert json.loads((tmp_path / "checkpoint/progress.json").read_text())["next_seed"] > stood["next_seed"]
+
+
+def test_a_checkpoint_holds_each_weight_once(tmp_path: Path) -> None:
+    train(tmp_path, PLAN)
+    names = torch.load(tmp_path / "checkpoint/state.pt", weights_only=True)["learner"]
+    assert {name.split(".")[0] for name in names} == {"model", "head"}
+
+
 def test_a_base_of_another_size_cannot_be_begun_from(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="no base of size tiny"):
+    with pytest.raises(ValueError, match="size tiny has"):
         train(tmp_path, PLAN, init=EMBEDDED_BASE)
 
 

@@ -95,6 +95,12 @@ def test_only_a_base_that_says_so_sees_its_prompts_both_ways(said: Any, read: bo
     assert read_base(base).config.prefix_lm is read
 
 
+def test_a_base_that_says_it_in_other_words_is_refused(base: Path) -> None:
+    configure(base, prefix_lm="yes")
+    with pytest.raises(CheckpointInvalid, match="prefix_lm is 'yes'"):
+        read_base(base)
+
+
 @pytest.mark.parametrize("name", ["config.json", "tokenizer.json", "model.safetensors"])
 def test_a_missing_file_is_named(name: str, base: Path) -> None:
     (base / name).unlink()

@@ -82,6 +82,7 @@ def test_a_prefix_is_seen_both_ways_as_transformers_sees_it(num_prefix: int, tmp
     found = executor.forward([Row(0, 0, IDS[:30], 30, None, num_prefix), Row(1, 0, IDS[:num_prefix], num_prefix, None, num_prefix)])
     close(found[0], wanted[:30])
     close(found[1], wanted[:num_prefix])
+    close(executor.forward([Row(1, num_prefix, IDS[num_prefix:30], 30 - num_prefix)])[0], wanted[num_prefix:30]) if num_prefix < 30 else None
     close(np.concatenate([executor.forward([Row(0, i, IDS[i : i + 1], 1)])[0] for i in range(30, len(IDS))]), wanted[30:])
     assert num_prefix == 1 or np.abs(wanted - expected(model, IDS)).max() > 0.1, "both ways is not causal"
 
