@@ -14,10 +14,10 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from enum import Enum
 from functools import cache, cached_property
-from itertools import pairwise
 
 from schemas.canonical import Json
-from schemas.grounding import Kind, Scalar, Schema, kind_at, leaves
+from schemas.grounding import Kind, Scalar, kind_at, leaves
+from schemas.nodes import Schema
 from schemas.readers import dates, may_tell_date, number_mentions
 from service.sources import edges
 
@@ -205,7 +205,7 @@ class _Finder:
 
     def _run(self, source: str, words: Sequence[re.Match[str]], day: dt.date, helper: str, over_ends: bool) -> Span | None:
         text, start = self.texts[source], words[0].start()
-        for before, word in pairwise((None, *words)):
+        for before, word in zip((None, *words), words, strict=False):
             if before is not None and not over_ends and _ends(before[0], text[before.end() : word.start()]):
                 return None
             if self._tells(text[start : word.end()] + helper, day):

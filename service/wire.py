@@ -37,7 +37,7 @@ _LEAF_GROUNDINGS: dict[Kind, Any] = {
     "compose": pb.LEAF_GROUNDING_COMPOSE,
 }  # fmt: skip
 _LEAF_GROUNDINGS_OF = {number: kind for kind, number in _LEAF_GROUNDINGS.items()}
-_STATUSES = {status: pb.EvidenceStatus.Value(f"EVIDENCE_STATUS_{status.name}") for status in Status}
+_STATUSES: dict[Status, Any] = {status: pb.EvidenceStatus.Value(f"EVIDENCE_STATUS_{status.name}") for status in Status}
 _STATUSES_OF = {number: status for status, number in _STATUSES.items()}
 _SAME_NAME = (
     "report_json", "valid", "native_valid", "num_interventions", "num_prompt_tokens", "num_completion_tokens",
@@ -171,7 +171,7 @@ def to_result(message: pb.GenerateReportResponse) -> GenerationResult:
 
 def from_evidence(evidence: Evidence) -> pb.Evidence:
     """The message of a leaf's evidence."""
-    span = evidence.span and pb.Span(context_id=evidence.span.source, start=evidence.span.start, end=evidence.span.end)
+    span = None if evidence.span is None else pb.Span(context_id=evidence.span.source, start=evidence.span.start, end=evidence.span.end)
     return pb.Evidence(pointer=evidence.pointer, grounding=_LEAF_GROUNDINGS[evidence.grounding], status=_STATUSES[evidence.status], span=span)
 
 

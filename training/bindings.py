@@ -300,7 +300,7 @@ class SchemaMaker:
 
     def records(self, rows: Sequence[Sequence[ConceptFact]], blank: Sequence[ConceptFact]) -> tuple[str, Node]:
         """An array of objects over concepts; ``blank`` shapes the items of an empty list."""
-        columns = []
+        columns: list[tuple[str, Schema, list[Any]]] = []
         for i, pattern in enumerate(blank):
             facts = [row[i] for row in rows]
             schema, told = concepts.column(self.rng, facts or [pattern], self.said, self.unspecified)

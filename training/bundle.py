@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -66,14 +66,21 @@ def _table(rows: dict[str, Any]) -> str:
     return "\n".join(["| | |", "|---|---|", *(f"| {name} | {value} |" for name, value in rows.items())])
 
 
+def _runs(facts: dict[str, Any] | None) -> Iterator[dict[str, Any]]:
+    """The progress of a base's training and of what it was begun from, the last first."""
+    while facts is not None:
+        yield facts["progress"]
+        facts = facts.get("init")
+
+
 def base_card(facts: dict[str, Any], sizes: dict[str, int]) -> str:
     """The model card of a base."""
-    progress, plan = facts["progress"], facts["plan"]
+    runs, plan = list(_runs(facts)), facts["plan"]
     rows = {
         "architecture": "Mistral (decoder, RoPE, SwiGLU, tied embeddings)",
         "parameters": f"{facts['parameters']:,}", "weights": f"{sizes['model.safetensors']:,} bytes, bf16 safetensors",
-        "tokens seen": f"{progress['tokens']:,.0f}", "steps": f"{progress['steps']:,}", "minutes of training": f"{progress['elapsed_s'] / 60:.0f}",
-        "seed": plan["seed"], "learning rates": f"Muon {plan['matrix_lr']}, AdamW {plan['other_lr']}",
+        "tokens seen": f"{sum(run['tokens'] for run in runs):,.0f}", "minutes of training": " + ".join(f"{run['elapsed_s'] / 60:.0f}" for run in reversed(runs)),
+        "seed": plan["seed"], "learning rates of the last run": f"Muon {plan['matrix_lr']}, AdamW {plan['other_lr']}",
     }  # fmt: skip
     return f"""# Escribano base
 

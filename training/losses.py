@@ -85,11 +85,12 @@ class Reader:
 
     def __init__(self, base: Path, adapter: Path | None = None, schemas: dict[str, Any] | None = None) -> None:
         self.tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(base)
-        self.model: Any = AutoModelForCausalLM.from_pretrained(base, dtype=torch.float32).eval()
+        model: Any = AutoModelForCausalLM.from_pretrained(base, dtype=torch.float32)
         if adapter is not None:
             from peft import PeftModel
 
-            self.model = PeftModel.from_pretrained(self.model, adapter).eval()
+            model = PeftModel.from_pretrained(model, adapter)
+        self.model = model.eval()
         self.encode = PairEncoder(self.tokenizer, None if adapter is not None else schemas)
 
     def judge(self, pair: Pair) -> list[Judged]:

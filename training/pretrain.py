@@ -50,7 +50,7 @@ class ModelSize:
             num_key_value_heads=self.num_heads, head_dim=self.hidden_size // self.num_heads, intermediate_size=self.intermediate_size,
             max_position_embeddings=4096, rope_parameters={"rope_type": "default", "rope_theta": ROPE_THETA}, sliding_window=None, tie_word_embeddings=True, prefix_lm=True,
             bos_token_id=tokenizer.bos_token_id, eos_token_id=tokenizer.eos_token_id, pad_token_id=tokenizer.pad_token_id,
-        )  # fmt: skip
+        )  # type: ignore[call-arg]  # prefix_lm is ours; configs keep what they do not know  # fmt: skip
 
 
 SIZES = {"3m": ModelSize(192, 6, 3, 512), "5m": ModelSize(256, 6, 4, 704), "14m": ModelSize()}
@@ -187,7 +187,7 @@ def pretrain(
     run = _Run(plan, device, output, learner, steps, progress, _Log(output / "log.jsonl", report))
     while progress.share(plan) < 1:
         run.through(plan.phase(progress.share(plan)), tokenizer_path)
-    return export(model, tokenizer, output / "model", plan, progress)
+    return export(model, tokenizer, output / "model", plan, progress, init)
 
 
 def _begin_from(model: MistralForCausalLM, tokenizer: PreTrainedTokenizerBase, init: Path, size: str) -> None:
@@ -308,8 +308,10 @@ def _restore(folder: Path, learner: nn.Module, steps: list[torch.optim.Optimizer
     return Progress(**json.loads((folder / "progress.json").read_text()))
 
 
-def export(model: MistralForCausalLM, tokenizer: PreTrainedTokenizerBase, folder: Path, plan: PretrainPlan, progress: Progress) -> Path:
-    """Write bf16 safetensors, config, tokenizer and metadata as transformers loads them."""
+def export(
+    model: MistralForCausalLM, tokenizer: PreTrainedTokenizerBase, folder: Path, plan: PretrainPlan, progress: Progress, init: Path | None = None
+) -> Path:  # fmt: skip
+    """Write bf16 safetensors, config, tokenizer and metadata as transformers loads them; the metadata holds that of the base it was begun from."""
     folder.mkdir(parents=True, exist_ok=True)
     with contextlib.suppress(AttributeError):
         model.generation_config.pad_token_id = tokenizer.pad_token_id
@@ -320,6 +322,8 @@ def export(model: MistralForCausalLM, tokenizer: PreTrainedTokenizerBase, folder
     tokenizer.save_pretrained(folder)
     facts = {"kind": "base", "plan": {k: v if v != math.inf else None for k, v in asdict(plan).items()}, "progress": asdict(progress),
              "parameters": sum(p.numel() for p in model.parameters())}  # fmt: skip
+    if init is not None:
+        facts["init"] = json.loads((init / "metadata.json").read_text())
     (folder / "metadata.json").write_text(json.dumps(facts, indent=2) + "\n")
     return folder
 

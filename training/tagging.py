@@ -83,7 +83,8 @@ def lookup_loss(model: Any, hidden: Tensor, tags: Tensor, in_report: Tensor, lay
     if not bool(found.any()):
         return hidden.new_zeros(())
     scores, wanted = scores[found], wanted[found]
-    return (scores.logsumexp(dim=1) - scores.masked_fill(~wanted, -math.inf).logsumexp(dim=1)).mean()
+    loss: Tensor = (scores.logsumexp(dim=1) - scores.masked_fill(~wanted, -math.inf).logsumexp(dim=1)).mean()
+    return loss
 
 
 def _statements(tags: Tensor, in_report: Tensor, row: Tensor, place: Tensor) -> Tensor:

@@ -48,8 +48,9 @@ def test_a_run_is_gone_on_with_where_it_stood_and_with_more_to_do(tmp_path: Path
 
 def test_a_base_of_the_same_size_can_be_begun_from(tmp_path: Path) -> None:
     exported, _ = train(tmp_path / "one", PLAN)
-    _, lines = train(tmp_path / "two", PLAN, init=exported)
+    again, lines = train(tmp_path / "two", PLAN, init=exported)
     assert lines[0] == f"starting from {exported}"
+    assert json.loads((again / "metadata.json").read_text())["init"] == json.loads((exported / "metadata.json").read_text())
 
 
 @pytest.mark.parametrize("changes", [{"prefix_lm": False}, {"num_attention_heads": 4}])
