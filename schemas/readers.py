@@ -14,6 +14,7 @@ import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import lru_cache
 
 from schemas.number_words import WORD, word_mentions, word_numbers
 
@@ -53,6 +54,9 @@ def flat(text: str) -> str:
     return "".join(c for c in unicodedata.normalize("NFD", text.casefold()) if not unicodedata.combining(c))
 
 
+_flat_char = lru_cache(maxsize=4096)(flat)
+
+
 # --- numbers ---------------------------------------------------------------------------------------------------------
 
 
@@ -83,7 +87,9 @@ def number_mentions(text: str) -> Iterator[Mention]:
 
 def _flat_with_places(text: str) -> tuple[str, list[int]]:
     """`flat`, and for each of its characters the place of the one it comes from."""
-    parts = [flat(char) for char in text]
+    if text.isascii():
+        return flat(text), list(range(len(text)))
+    parts = list(map(_flat_char, text))
     return "".join(parts), [place for place, part in enumerate(parts) for _ in part]
 
 

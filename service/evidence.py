@@ -138,14 +138,11 @@ class _Finder:
         return tuple(alone or places)
 
     def _matches(self, pattern: str, source: str, text: str) -> Iterator[Span]:
-        may_end = self._edges(source)
+        may_end = self._edges[source]
         return (Span(source, m.start(), m.end()) for m in re.finditer(pattern, text) if m.start() in may_end and m.end() in may_end)
 
-    def _edges(self, source: str) -> frozenset[int]:
-        return self._edges_of_all[source]
-
     @cached_property
-    def _edges_of_all(self) -> dict[str, frozenset[int]]:
+    def _edges(self) -> dict[str, frozenset[int]]:
         return {source: edges(text) for source, text in self.texts.items()}
 
     # as it is read

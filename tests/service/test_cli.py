@@ -14,7 +14,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from schemas.violation import Violation
-from service import cli, logs, opening
+from service import cli, logs, opening, terminal
 from service.errors import MatcherFailed, QueueFull, ReportInvalid
 from service.evidence import QUESTION, Evidence, Span, Status
 from service.opening import OpenFailed
@@ -74,6 +74,12 @@ def test_a_report_is_explained_by_the_words_it_stands_on(generator: Generator) -
     rows = [line.split() for line in done.stderr.splitlines()]
     assert ["/status", '"on_track"', "CLASSIFIED"] in rows and ["/cost", "12.5", "NORMALIZED", "question", "0-3:", "12½"] in rows
     assert run("generate", "--schema", "agent_status", "--input", "-", "--explain", stdin="").exit_code == 2
+
+
+def test_the_words_in_colour_are_those_of_the_span_whatever_ends_the_lines() -> None:
+    text = "a\r\nb\r\nAna owns it"
+    shown = terminal._coloured(text, QUESTION, [Evidence("/name", "extract", Status.COPIED, Span(QUESTION, 6, 9))])
+    assert [shown.plain[span.start : span.end] for span in shown.spans] == ["Ana"]
 
 
 def test_a_line_tells_the_evidence_of_its_report(generator: Generator) -> None:

@@ -14,7 +14,7 @@ from tests.training.drawn import drawn
 from training.encode import PairEncoder
 from training.marks import Mark, asked, kinds
 from training.synthesize import Pair
-from training.tagging import IGNORED, OUTSIDE, UNTAGGED, TagHead, asked_tags, tags
+from training.tagging import IGNORED, OUTSIDE, UNTAGGED, TagHead, _statements, asked_tags, tags
 
 LISTS = {"incidents": ("title", "incidents.title"), "risks": ("description", "risks.risk"), "next_actions": ("action", "actions.action")}
 
@@ -128,3 +128,36 @@ def test_the_head_learns_what_its_layer_knows() -> None:
         optimizer.step()
     assert head.layer == 4 and head.loss(hidden, wanted).item() < before / 20
     assert head.loss(hidden, torch.full_like(wanted, IGNORED)).item() == 0.0
+
+
+def test_a_place_that_asks_looks_at_the_statement_of_its_fact_and_item_or_at_the_first_token() -> None:
+    note = [UNTAGGED, (5, 1, 1), (5, 0, 1), (5, 1, 2), (6, 1, 1), OUTSIDE]
+    report = [(5, 1, 2), (5, 1, 1), OUTSIDE, (7, 1, 0), UNTAGGED]
+    found = torch.tensor([note + report])
+    in_report = torch.tensor([[False] * len(note) + [True] * len(report)])
+    row, place = (in_report & (found[..., 0] != IGNORED)).nonzero(as_tuple=True)
+    wanted = _statements(found, in_report, row, place)
+    assert [line.nonzero().flatten().tolist() for line in wanted] == [[3], [1], [0], []]
+
+
+def test_the_lookup_loss_teaches_a_head_where_to_look() -> None:
+    from transformers import MistralForCausalLM
+
+    from tests import tiny
+    from training.tagging import lookup_loss
+
+    torch.manual_seed(0)
+    model = MistralForCausalLM(tiny.config())
+    hidden = torch.randn(1, 8, 32)
+    found = torch.tensor([[UNTAGGED, (5, 1, 1), (6, 1, 0), OUTSIDE, (5, 1, 1), (6, 1, 0), OUTSIDE, UNTAGGED]])
+    in_report = torch.tensor([[False] * 4 + [True] * 4])
+    layer = model.model.layers[1]
+    learned = [layer.self_attn.q_proj.weight, layer.self_attn.k_proj.weight]
+    optimizer = torch.optim.Adam(learned, lr=0.05)
+    before = lookup_loss(model, hidden, found, in_report, 1).item()
+    for _ in range(80):
+        optimizer.zero_grad()
+        lookup_loss(model, hidden, found, in_report, 1).backward()
+        optimizer.step()
+    assert lookup_loss(model, hidden, found, in_report, 1).item() < min(0.1, before)
+    assert lookup_loss(model, hidden, torch.full_like(found, IGNORED), in_report, 1).item() == 0.0

@@ -94,3 +94,10 @@ def test_every_leaf_of_agent_status_is_annotated_and_listed() -> None:
 
 def test_a_recursive_schema_lists_each_leaf_once() -> None:
     assert leaf_kinds(SCHEMA)["/tree/v"] == "normalize"
+
+
+def test_a_schema_whose_branches_multiply_is_walked_once() -> None:
+    depth = 60
+    levels = {f"n{i}": {"type": "object", "properties": {"c": {"anyOf": [{"$ref": f"#/$defs/n{i + 1}"}, {"$ref": f"#/$defs/n{i + 1}"}]}}} for i in range(depth)}
+    schema = {"$ref": "#/$defs/n0", "$defs": levels | {f"n{depth}": {"enum": ["a"]}}}
+    assert kind_at(schema, "/c" * depth) == "classify"
