@@ -1,7 +1,7 @@
 """Evidence: for every leaf of a report, where in the texts its value stands, or that it stands nowhere.
 
-Owns the finding of spans, after decoding and from the texts alone: the model is not asked where it looked. A text value is looked for as it is, a number where
-`schemas/readers.py` reads it; a date is the shortest run of words from which they read it. Offsets count code points of the original text, end exclusive. Knows no grammar and no
+Owns the finding of spans, after decoding and from the texts alone: the model is not asked where it looked. A text value is looked for as it is, a number or a date where
+`schemas/readers.py` and `schemas/dates.py` read it. Offsets count code points of the original text, end exclusive. Knows no grammar and no
 model. Run: `attest(report, schema, {QUESTION: "Ana owns it since 3 May 2026"})`.
 """
 
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import datetime as dt
 import re
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
@@ -16,24 +17,18 @@ from enum import Enum
 from functools import cache, cached_property
 
 from schemas.canonical import Json
+from schemas.dates import Told, date_mentions
 from schemas.grounding import Kind, Scalar, kind_at, leaves
 from schemas.nodes import Schema
-from schemas.readers import dates, may_tell_date, number_mentions
+from schemas.readers import number_mentions
 from service.sources import edges
 
 QUESTION = ""
 """The source that is the question; any other is the id of a context item, which is never empty."""
 
-_WORD = re.compile(r"\S+")
-_OPENING, _CLOSING = "([{\"'«“‘¿¡", ".,;:!?)]}\"'»”’…"
 _ISO = re.compile(r"\d{4}-\d{2}-\d{2}")
 _JOINED_BEFORE, _JOINED_AFTER = re.compile(r"\w[.+%@/-]?\Z"), re.compile(r"[.+%@/-]?\w")
 """What makes a word a part of a longer id or address."""
-_FAR_WORDS = 14
-"""Longest run of words that is read as one date whose parts stand apart."""
-MAX_READINGS = 10_000
-"""How many runs of words are read for the dates of one report; those not found by then have no place (about half a second at worst)."""
-_MONTHS = ["January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November", "December"]
 
 
 class Status(Enum):
@@ -42,7 +37,7 @@ class Status(Enum):
     COPIED = "copied"
     """It stands there as it is (white space aside)."""
     NORMALIZED = "normalized"
-    """A date or a number that is read there; a date has no place where its parts stand too far apart."""
+    """A date or a number that is read there; the year or month of a date may be told elsewhere."""
     CLASSIFIED = "classified"
     """One of the schema's own words, chosen by meaning; a 0 that no text writes is one, too ("none failed")."""
     COMPOSED = "composed"
@@ -110,8 +105,6 @@ def _candidates(finder: _Finder, pointer: str, value: Scalar, kind: Kind) -> _Le
         return leaf(Status.COPIED, places)
     if places := finder.readings(value):
         return leaf(Status.NORMALIZED, places)
-    if isinstance(value, str) and finder.tells(value):
-        return leaf(Status.NORMALIZED)
     return leaf(Status.CLASSIFIED if value == 0 else Status.UNSUPPORTED)
 
 
@@ -122,9 +115,8 @@ class _Finder:
     """Looks values up in the texts; what was read once is kept."""
 
     def __init__(self, texts: Mapping[str, str]) -> None:
-        self.texts, self.num_readings = texts, 0
+        self.texts = texts
         self.copies, self.readings = cache(self._copies), cache(self._readings)
-        self._read = cache(dates)
 
     # as it stands
 
@@ -147,14 +139,12 @@ class _Finder:
 
     # as it is read
 
-    def tells(self, value: str) -> bool:
-        """Whether the texts tell a day, wherever its parts stand."""
-        return _date(value) in self._days
-
     def _readings(self, value: Scalar) -> tuple[Span, ...]:
         if isinstance(value, str):
             day = _date(value)
-            return () if day is None or day not in self._days else tuple(sorted(self._date(day)))
+            places = [] if day is None else self._days.get(day, [])
+            plainest = min((told for told, _ in places), default=None)
+            return tuple(sorted({span for told, span in places if told is plainest}))
         whole, part = self._mentions
         number = Decimal(str(value))
         return tuple(sorted(whole.get(number, ()))) or (tuple(sorted(part.get(number, ()))) if number else ())
@@ -170,61 +160,12 @@ class _Finder:
         return whole, part
 
     @cached_property
-    def _days(self) -> frozenset[dt.date]:
-        """Every date the texts tell, each by itself or all together."""
-        return dates("\n".join(self.texts.values())).union(*map(dates, self.texts.values()))
-
-    @cached_property
-    def _beginnings(self) -> dict[str, tuple[list[re.Match[str]], list[int]]]:
-        """The words of each text, and which of them a date may begin with."""
-        words = {source: list(_WORD.finditer(text)) for source, text in self.texts.items()}
-        return {source: (found, [i for i, word in enumerate(found) if may_tell_date(word[0])]) for source, found in words.items()}
-
-    def _date(self, day: dt.date) -> list[Span]:
-        """From the words alone, or else with the year, or the month and the year, that other words tell; few words first. Nothing where the parts stand too far apart."""
-        year, month = f"\n{day.year}", f"\n{_MONTHS[day.month - 1]} {day.year}"
-        near = [(helper, most) for helper, most in (("", 8), (year, 5), (month, 3)) if not helper or day not in self._read(helper)]
-        for over_ends in (False, True):
-            for helper, most in near:
-                if found := list(self._shortest(day, helper, _FAR_WORDS if over_ends else most, over_ends)):
-                    return found
-        return []
-
-    def _shortest(self, day: dt.date, helper: str, most: int, over_ends: bool) -> Iterator[Span]:
-        """The runs of at most ``most`` words that are read as the day and hold no shorter one; over the end of a sentence or line only if ``over_ends``."""
-        for source, (words, beginnings) in self._beginnings.items():
-            last: Span | None = None
-            for i in reversed(beginnings):
-                found = self._run(source, words[i : i + most], day, helper, over_ends)
-                if found is not None and (last is None or found.end < last.end):
-                    yield found
-                    last = found
-
-    def _run(self, source: str, words: Sequence[re.Match[str]], day: dt.date, helper: str, over_ends: bool) -> Span | None:
-        text, start = self.texts[source], words[0].start()
-        for before, word in zip((None, *words), words, strict=False):
-            if before is not None and not over_ends and _ends(before[0], text[before.end() : word.start()]):
-                return None
-            if self._tells(text[start : word.end()] + helper, day):
-                return self._trimmed(Span(source, start, word.end()), helper, day)
-        return None
-
-    def _tells(self, words: str, day: dt.date) -> bool:
-        self.num_readings += 1
-        return self.num_readings <= MAX_READINGS and day in self._read(words)
-
-    def _trimmed(self, span: Span, helper: str, day: dt.date) -> Span:
-        """Without the marks around it, where they say nothing."""
-        words = self.texts[span.source][span.start : span.end]
-        start = span.start + len(words) - len(words.lstrip(_OPENING))
-        end = span.end - (len(words) - len(words.rstrip(_CLOSING)))
-        bare = replace(span, start=start, end=end) if start < end else span
-        return bare if day in self._read(self.texts[span.source][bare.start : bare.end] + helper) else span
-
-
-def _ends(word: str, gap: str) -> bool:
-    """Whether a sentence or a line ends after a word; the dot of "Oct." ends nothing."""
-    return "\n" in gap or word[-1] in "!?;" or (word[-1] == "." and not (word[:-1].isalpha() and len(word) <= 5))
+    def _days(self) -> dict[dt.date, list[tuple[Told, Span]]]:
+        """The places that tell each day, and how plainly."""
+        sources, found = list(self.texts), defaultdict[dt.date, list[tuple[Told, Span]]](list)
+        for mention in date_mentions(list(self.texts.values())):
+            found[mention.day].append((mention.told, Span(sources[mention.text], mention.start, mention.end)))
+        return found
 
 
 def _is_alone(text: str, span: Span) -> bool:

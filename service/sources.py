@@ -15,7 +15,8 @@ from functools import cached_property
 from itertools import accumulate
 
 from schemas.canonical import canonical_json
-from schemas.readers import dates, numbers
+from schemas.dates import dates
+from schemas.readers import numbers
 
 _CHUNK = re.compile(r"\w+|\s+|[^\w\s]")
 _BARE = re.compile(r"\w(?:.*\w)?", re.DOTALL)
@@ -44,8 +45,8 @@ class Sources:
 
     @cached_property
     def dates(self) -> list[str]:
-        """YYYY-MM-DD, in order; day, month and year may stand in different texts."""
-        return sorted({day.isoformat() for text in self.texts for day in dates(text)} | {day.isoformat() for day in dates("\n".join(self.texts))})
+        """YYYY-MM-DD, in order; the year or month of a day may stand in another text."""
+        return sorted(day.isoformat() for day in dates(*self.texts))
 
     @cached_property
     def numbers(self) -> frozenset[Decimal]:

@@ -16,7 +16,7 @@ from training.concepts import ConceptFact
 from training.forms import CURRENCIES
 from training.phrasebook import HERE, read_yaml
 from training.values import as_json_number
-from training.world import LEVELS, OVERSIGHT, POLICIES, RESULTS, SEVERITIES, STATUSES, Facts
+from training.world import DECISIONS, LEVELS, OVERSIGHT, POLICIES, RESULTS, SEVERITIES, STATUSES, Facts
 
 Schema = dict[str, Any]
 Node = tuple[Schema, Any]  # a schema and the instance under it
@@ -68,6 +68,34 @@ def agent_status(facts: Facts, said: Said) -> dict[str, Any]:
         "approval": {"status": facts["approval"]["status"], "approver": said.get("approval.approver"), "decided_on": iso(facts["approval"]["date"])},
         "escalated_to": said.get("escalated"),
     }  # fmt: skip
+
+
+def _asks(kind: str, *members: str) -> Schema:
+    """What `training/marks.py` needs to know of a leaf: the kind of fact, and for an enum which member means which; "unspecified" means none."""
+    return {"$comment": f"{kind}={'|'.join(members)}", "enum": [*members, "unspecified"]} if members else {"$comment": kind}
+
+
+def _object(**properties: Schema) -> Schema:
+    return {"properties": properties}
+
+
+ASKING: dict[str, Schema] = {
+    "agent_status": _object(
+        agent_id=_asks("agent"), owner=_object(name=_asks("owner"), email=_asks("email")), period=_object(start=_asks("period"), end=_asks("period")),
+        status=_asks("status", *STATUSES), progress_percent=_asks("progress"), oversight=_asks("oversight", *OVERSIGHT),
+        usage=_object(tasks_completed=_asks("completed"), tasks_failed=_asks("failed"), p95_latency_ms=_asks("latency"),
+                      cost={**_asks("cost"), **_object(amount={}, currency={})}),
+        incidents={"items": _object(title=_asks("incidents.title"), severity=_asks("incidents.severity", *SEVERITIES), occurred_on=_asks("incidents.date"),
+                                    resolved=_asks("incidents.resolved"), root_cause=_asks("incidents.cause"))},
+        policy_checks={"items": _object(policy=_asks("policies.policy", *POLICIES), result=_asks("policies.result", *RESULTS))},
+        risks={"items": _object(description=_asks("risks.risk"), likelihood=_asks("risks.likelihood", *LEVELS), impact=_asks("risks.impact", *LEVELS),
+                                mitigation=_asks("risks.mitigation"))},
+        next_actions={"items": _object(action=_asks("actions.action"), assignee=_asks("actions.assignee"), due=_asks("actions.due"))},
+        approval=_object(status=_asks("approval.status", *DECISIONS), approver=_asks("approval.approver"), decided_on=_asks("approval.date")),
+        escalated_to=_asks("escalated"),
+    ),
+}  # fmt: skip
+"""Which kind of fact each leaf of a catalog schema asks for, as ``$comment``s on a schema of its shape."""
 
 
 # --- generated schemas -----------------------------------------------------------------------------------------------

@@ -14,6 +14,7 @@ from typing import Any
 from transformers import PreTrainedTokenizerBase
 
 from schemas.prompt import render
+from training.bindings import ASKING
 from training.marks import asked
 from training.synthesize import Pair
 from training.tagging import UNTAGGED, Tag, asked_tags, tags
@@ -57,7 +58,8 @@ class PairEncoder:
 
 
 def _report_tags(pair: Pair, offsets: list[tuple[int, int]]) -> list[Tag]:
-    return asked_tags(asked(pair.schema, json.loads(pair.report)) if pair.schema else (), offsets)
+    schema = pair.schema or ASKING.get(str(pair.schema_id))
+    return asked_tags(asked(schema, json.loads(pair.report)) if schema and pair.marks else (), offsets)
 
 
 def _note_tags(pair: Pair, prompt: str, offsets: list[tuple[int, int]]) -> list[Tag]:

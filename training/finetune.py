@@ -26,23 +26,29 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedTokenize
 from trl import SFTConfig, SFTTrainer  # type: ignore[attr-defined]
 
 from training.encode import PairEncoder
-from training.pretrain import completion_loss
+from training.objective import completion_loss, losses, read
 from training.synthesize import Pair
+from training.tagging import IGNORED, UNTAGGED
 
 TARGETS = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
 
 
 @dataclass(frozen=True)
 class FinetunePlan:
-    """What a run does. ``lora_alpha`` is given as a multiple of the rank; ``epochs`` counts passes over the pairs."""
+    """What a run does. ``lora_alpha`` is given as a multiple of the rank; ``epochs`` counts passes over the pairs.
+
+    ``lesson_weight`` weighs choosing, looking and naming (`training/objective.py`) against the report, for bases that have learned to look; for any other, only the
+    report counts.
+    """
 
     rank: int = 32
     alpha_ratio: float = 2.0
     epochs: float = 1.0
-    learning_rate: float = 3e-3
+    learning_rate: float = 2e-3
     batch_size: int = 8
     warmup_ratio: float = 0.05
-    max_length: int = 1024
+    max_length: int = 1280
+    lesson_weight: float = 0.5
     seed: int = 1
     bf16: bool = True
 
@@ -55,32 +61,33 @@ class FinetunePlan:
 
 
 def dataset(tokenizer: PreTrainedTokenizerBase, pairs: Iterable[Pair], max_length: int) -> tuple[Dataset, int]:
-    """Token ids with the loss on the report only; returns (dataset, number of pairs too long to use)."""
+    """Token ids with the loss on the report only, and a tag for each; returns (dataset, number of pairs too long to use)."""
     encode = PairEncoder(tokenizer)
-    rows: list[dict[str, list[int]]] = []
+    rows: list[dict[str, list[Any]]] = []
     too_long = 0
     for pair in pairs:
-        encoded = encode(pair)
+        encoded = encode(pair, tagged=True)
         if len(encoded.token_ids) > max_length:
             too_long += 1
             continue
-        labels = [t if kept else -100 for t, kept in zip(encoded.token_ids, encoded.completion_mask, strict=True)]
-        rows.append({"input_ids": encoded.token_ids, "labels": labels})
+        labels = [t if kept else IGNORED for t, kept in zip(encoded.token_ids, encoded.completion_mask, strict=True)]
+        rows.append({"input_ids": encoded.token_ids, "labels": labels, "tags": encoded.tags})
     return Dataset.from_list(rows), too_long
 
 
-def collate(rows: list[dict[str, list[int]]]) -> dict[str, Tensor]:
+def collate(rows: list[dict[str, list[Any]]]) -> dict[str, Tensor]:
     """Right-padded (rows, length) batches without an attention mask.
 
     Nothing looks at what is padded on the right: a report is causal, and a prompt's mask ends with the prompt. The positions are what trl counts tokens by.
     """
     length = -(-max(len(row["input_ids"]) for row in rows) // 16) * 16
     ids = torch.zeros((len(rows), length), dtype=torch.long)
-    labels = torch.full((len(rows), length), -100, dtype=torch.long)
+    labels = torch.full((len(rows), length), IGNORED, dtype=torch.long)
+    tags = torch.tensor(UNTAGGED).repeat(len(rows), length, 1)
     for i, row in enumerate(rows):
         size = len(row["input_ids"])
-        ids[i, :size], labels[i, :size] = torch.tensor(row["input_ids"]), torch.tensor(row["labels"])
-    return {"input_ids": ids, "labels": labels, "position_ids": torch.arange(length)[None].expand(len(rows), -1)}
+        ids[i, :size], labels[i, :size], tags[i, :size] = (torch.tensor(row[name]) for name in ("input_ids", "labels", "tags"))
+    return {"input_ids": ids, "labels": labels, "tags": tags, "position_ids": torch.arange(length)[None].expand(len(rows), -1)}
 
 
 def arguments(plan: FinetunePlan, work: Path, device: str) -> SFTConfig:
@@ -94,7 +101,7 @@ def arguments(plan: FinetunePlan, work: Path, device: str) -> SFTConfig:
 
 
 class CompletionTrainer(SFTTrainer):
-    """SFTTrainer that computes logits where the report is and nowhere else.
+    """SFTTrainer that computes logits where the report is and nowhere else, and shows the heads of a base that has learned to look where to look now.
 
     trl's own loss takes log-probabilities, entropy and the best token of every place: a third of a step at this width.
     """
@@ -102,8 +109,18 @@ class CompletionTrainer(SFTTrainer):
     def compute_loss(self, model: Any, inputs: dict[str, Tensor], return_outputs: bool = False, num_items_in_batch: Any = None) -> Any:
         plain = self.accelerator.unwrap_model(model).get_base_model()
         with self.accelerator.autocast():
-            loss = completion_loss(plain, plain.model, inputs)
+            loss = self._loss(plain, inputs)
         return (loss, {}) if return_outputs else loss
+
+
+    lesson_weight = 0.0
+
+    def _loss(self, plain: Any, inputs: dict[str, Tensor]) -> Tensor:
+        layer = getattr(plain.config, "lookup_layer", None)
+        if layer is None or not self.lesson_weight:
+            return completion_loss(plain, plain.model, inputs)
+        report, *lessons = losses(plain, read(plain, plain.model, inputs, all_layers=True), inputs, layer)
+        return report + self.lesson_weight * torch.stack(lessons).sum()
 
 
 def finetune(base: str, pairs: Iterable[Pair], output: Path, plan: FinetunePlan, *, schema_id: str, schema_digest: str, data_hash: str,
@@ -119,6 +136,7 @@ def finetune(base: str, pairs: Iterable[Pair], output: Path, plan: FinetunePlan,
         model=model, args=arguments(plan, work, device), train_dataset=data, processing_class=tokenizer, peft_config=plan.lora(),
         data_collator=collate,
     )  # fmt: skip
+    trainer.lesson_weight = plan.lesson_weight
     began = time.monotonic()
     result = trainer.train(resume_from_checkpoint=any(work.glob("checkpoint-*")))
     facts = {

@@ -13,10 +13,11 @@ from pathlib import Path
 from typing import Any
 
 from schemas.canonical import JsonInvalid, canonical_json, digest, parse_json
+from training.marks import Mark, kinds
 from training.synthesize import ContextItem, Pair
 
 _TEXTS = ("id", "lang", "register", "question", "report")
-_FIELDS = (*_TEXTS, "schema_id", "schema", "context")
+_FIELDS = (*_TEXTS, "schema_id", "schema", "context", "marks")
 
 
 class FileInvalid(ValueError):
@@ -105,7 +106,15 @@ def _pair(path: Path, number: int, row: dict[str, Any]) -> Pair:
     if (row.get("schema_id") is None) == (row.get("schema") is None):
         raise FileInvalid(path, number, "schema", "a pair has either a schema_id or a schema")
     context = _context(path, number, row.get("context", []))
-    return Pair(**{"schema_id": None, **row, "context": context})
+    return Pair(**{"schema_id": None, **row, "context": context, "marks": _marks(path, number, row.get("marks", []))})
+
+
+def _marks(path: Path, number: int, items: Any) -> tuple[Mark, ...]:
+    known = kinds()
+    for item in items if isinstance(items, list) else [None]:
+        if not (isinstance(item, list) and len(item) == 4 and all(type(item[i]) is int for i in (0, 1, 3)) and item[2] in known):
+            raise FileInvalid(path, number, "marks", "not a list of [start, end, kind, item]")
+    return tuple(Mark(*item) for item in items)
 
 
 def _context(path: Path, number: int, items: Any) -> tuple[ContextItem, ...]:

@@ -28,10 +28,11 @@ from transformers import MistralConfig, MistralForCausalLM, PreTrainedTokenizerB
 
 from training.induction import write_induction
 from training.muon import Muon
-from training.prefix import attention_mask, prompt_lengths
-from training.stream import CURRICULUM, IGNORED, Notes, Phase
-from training.tagging import TagHead, lookup_loss
+from training.objective import losses, read
+from training.stream import CURRICULUM, Notes, Phase
+from training.tagging import IGNORED, TagHead
 
+LOOKUP_DEPTH = 2 / 3  # of the layers: those below learn what each word is about, the first heads of the next one are shown where to look
 ROPE_THETA = 1e6  # slow rotations, so that contents can be compared from one end of a note to the other
 
 
@@ -49,8 +50,9 @@ class ModelSize:
             vocab_size=len(tokenizer), hidden_size=self.hidden_size, num_hidden_layers=self.num_layers, num_attention_heads=self.num_heads,
             num_key_value_heads=self.num_heads, head_dim=self.hidden_size // self.num_heads, intermediate_size=self.intermediate_size,
             max_position_embeddings=4096, rope_parameters={"rope_type": "default", "rope_theta": ROPE_THETA}, sliding_window=None, tie_word_embeddings=True, prefix_lm=True,
+            lookup_layer=round(self.num_layers * LOOKUP_DEPTH),
             bos_token_id=tokenizer.bos_token_id, eos_token_id=tokenizer.eos_token_id, pad_token_id=tokenizer.pad_token_id,
-        )  # type: ignore[call-arg]  # prefix_lm is ours; configs keep what they do not know  # fmt: skip
+        )  # type: ignore[call-arg]  # prefix_lm and lookup_layer are ours; configs keep what they do not know  # fmt: skip
 
 
 SIZES = {"3m": ModelSize(192, 6, 3, 512), "5m": ModelSize(256, 6, 4, 704), "14m": ModelSize()}
@@ -105,42 +107,24 @@ def lr_share(plan: PretrainPlan, progress: float, tokens: float) -> float:
     return warm * min(1.0, max(0.0, (1 - progress) / 0.7))
 
 
-def completion_loss(model: MistralForCausalLM, backbone: Callable[..., Any], batch: dict[str, Tensor]) -> Tensor:
-    """Mean cross-entropy in nats over the reports' tokens; logits are computed there only."""
-    return report_loss(model, read(model, backbone, batch).last_hidden_state, batch["labels"])
-
-
-def read(model: MistralForCausalLM, backbone: Callable[..., Any], batch: dict[str, Tensor], *, all_layers: bool = False) -> Any:
-    """The hidden states of a batch, (rows, length, hidden_size) each."""
-    ids = batch["input_ids"]
-    mask = attention_mask(model.config, prompt_lengths(batch["labels"]), ids.size(1))
-    return backbone(input_ids=ids, attention_mask=mask, use_cache=False, output_hidden_states=all_layers)
-
-
-def report_loss(model: MistralForCausalLM, hidden: Tensor, labels: Tensor) -> Tensor:
-    target = labels[:, 1:]
-    kept = target != IGNORED
-    return nn.functional.cross_entropy(model.lm_head(hidden[:, :-1][kept]).float(), target[kept])
-
-
 class Learner(nn.Module):
     """The base and the head of its second lesson (`training/tagging.py`), which is not exported."""
 
     def __init__(self, model: MistralForCausalLM, tagging_weight: float, *, compiled: bool = False) -> None:
         super().__init__()
         self.model, self.tagging_weight = model, tagging_weight
-        self.head = TagHead(model.config.hidden_size, model.config.num_hidden_layers)
+        self.layer = int(model.config.lookup_layer)
+        self.head = TagHead(model.config.hidden_size)
         backbone = torch.compile(model.model, dynamic=True) if compiled else model.model
         self._read: Callable[..., Any] = lambda batch: read(model, backbone, batch, all_layers=True)  # in a closure: it is no second module
 
-    def forward(self, batch: dict[str, Tensor]) -> tuple[Tensor, Tensor, Tensor]:
-        """(loss on the reports, loss on the tags, loss on where the reports look), in nats."""
+    def forward(self, batch: dict[str, Tensor]) -> tuple[Tensor, ...]:
+        """`training.objective.Losses`, and the loss on the tags of note and report, in nats."""
         states = self._read(batch)
-        middle, in_report = states.hidden_states[self.head.layer], batch["labels"] != IGNORED
+        in_report = batch["labels"] != IGNORED
         tags = [batch["tags"].masked_fill(part[..., None], IGNORED) for part in (in_report, ~in_report)]
-        tagging = self.head.loss(middle, tags[0]) + self.head.loss(middle, tags[1])
-        looking = lookup_loss(self.model, middle, batch["tags"], in_report, self.head.layer)
-        return report_loss(self.model, states.last_hidden_state, batch["labels"]), tagging, looking
+        tagging = sum((self.head.loss(states.hidden_states[self.layer], part) for part in tags), in_report.new_zeros((), dtype=torch.float32))
+        return *losses(self.model, states, batch, self.layer), tagging
 
 
 # --- the run ---------------------------------------------------------------------------------------------------------
@@ -253,18 +237,18 @@ def has_bf16(device: str) -> bool:
 
 
 def _step(learner: Learner, steps: list[torch.optim.Optimizer], batch: dict[str, Tensor], share: float, device: str) -> Tensor:
-    """One step; returns the learner's losses, (3,)."""
+    """One step; returns the learner's losses, (5,)."""
     for optimizer in steps:
         for group in optimizer.param_groups:
             group["lr"] = group["base_lr"] * share
     with torch.autocast(device, dtype=torch.bfloat16, enabled=has_bf16(device)):
-        losses = learner(batch)
-    (losses[0] + learner.tagging_weight * (losses[1] + losses[2])).backward()
+        found = learner(batch)
+    (found[0] + learner.tagging_weight * sum(found[1:])).backward()
     nn.utils.clip_grad_norm_(learner.parameters(), 1.0)
     for optimizer in steps:
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
-    return torch.stack([loss.detach() for loss in losses])
+    return torch.stack([loss.detach() for loss in found])
 
 
 class _Log:
@@ -280,11 +264,11 @@ class _Log:
         now = time.monotonic()
         if now - self.since < self.every_s:
             return
-        mean, tagging, looking = torch.stack(self.losses).mean(dim=0).tolist()
+        mean, choosing, looking, naming, tagging = torch.stack(self.losses).mean(dim=0).tolist()
         rate = (progress.tokens - self.tokens) / (now - self.since) if self.tokens else float("nan")
-        self.report(f"{progress.share(plan):6.1%}  {progress.tokens / 1e6:7.1f}M tokens  loss {mean:.4f}  tags {tagging:.2f}  looks {looking:.2f}  lr x{share:.2f}  {rate / 1e3:.1f}k tokens/s")
+        self.report(f"{progress.share(plan):6.1%}  {progress.tokens / 1e6:7.1f}M tokens  loss {mean:.4f}  chooses {choosing:.2f}  tags {tagging:.2f}  looks {looking:.2f}  names {naming:.2f}  lr x{share:.2f}  {rate / 1e3:.1f}k tokens/s")
         with self.path.open("a") as file:
-            file.write(json.dumps({**asdict(progress), "loss": mean, "tag_loss": tagging, "lookup_loss": looking, "tokens_per_s": rate}) + "\n")
+            file.write(json.dumps({**asdict(progress), "loss": mean, "choice_loss": choosing, "tag_loss": tagging, "lookup_loss": looking, "naming_loss": naming, "tokens_per_s": rate}) + "\n")
         self.losses, self.since, self.tokens = [], now, progress.tokens
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, astuple, dataclass, field
 from typing import Any, Literal
 
 from schemas.canonical import canonical_json
@@ -48,7 +48,7 @@ class Pair:
     context: tuple[ContextItem, ...] = ()
     schema: dict[str, Any] | None = field(default=None, repr=False)
     marks: tuple[Mark, ...] = field(default=(), repr=False, compare=False)
-    """What the words of the note state, known where the pair is made and not kept in files; `training/marks.py`."""
+    """What the words of the note state, where that is known (`training/marks.py`); in files, lists of start, end, kind and item."""
 
     def __post_init__(self) -> None:
         if (self.schema_id is None) == (self.schema is None):
@@ -65,12 +65,13 @@ class Pair:
         return "\n".join((self.question, *(item.text for item in self.context)))
 
     def to_json(self) -> dict[str, Any]:
-        return {key: value for key, value in asdict(self).items() if value not in (None, ()) and key != "marks"}
+        row = {key: value for key, value in asdict(self).items() if value not in (None, ())}
+        return row | ({"marks": [list(astuple(mark)) for mark in self.marks]} if self.marks else {})
 
     @classmethod
     def from_json(cls, row: dict[str, Any]) -> Pair:
         context = tuple(ContextItem(**item) for item in row.get("context", ()))
-        return cls(**{"schema_id": None, **row, "context": context})
+        return cls(**{"schema_id": None, **row, "context": context, "marks": tuple(Mark(*mark) for mark in row.get("marks", ()))})
 
 
 def pairs(family: Family, split: str, seed: int, wording: str | None = None) -> Iterator[Pair]:

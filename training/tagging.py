@@ -4,8 +4,9 @@ A report says little about how its note was read: of its 200 tokens most are for
 what each word of a note states. A linear head on a middle layer learns to say so, at every token: the kind of fact, whether the token
 begins its statement, and which item of a list it belongs to. The head is no part of the base; what the layers below it had to learn is.
 
-Knowing is not looking: one attention head above that layer is shown where to look. From each place of the report that asks for a fact it must attend to the token that begins its statement, or to the first token of the
-prompt where the note says nothing.
+Knowing is not looking: the first heads of the layer above are shown where to look. From each place of the report that asks for a fact they must attend to
+the token that begins its statement, or to the first token of the prompt where the note says nothing. And looking is not reading: by that layer a token has become
+its meaning, and what it was spelled like is lost unless something asks for it. So what these heads carry away from a statement's first token must name that token.
 
 Owns the head, the targets and the losses. Sources: Caruana, "Multitask Learning" (1997); Ramshaw and Marcus, "Text Chunking using Transformation-Based
 Learning" (1995), for begin and inside.
@@ -64,27 +65,62 @@ def tags(marks: Sequence[Mark], offsets: Sequence[tuple[int, int]], start: int, 
     return out
 
 
+def choices(tags: Tensor, in_report: Tensor) -> Tensor:
+    """Which of the tokens 1 to length - 1 follow on one that asks for a value, (rows, length - 1) bool: whether there is a value, and how it begins.
+
+    Every outcome counts alike: to count a value's first token and not the "null" that might have stood there would teach a bias. ``tags`` (rows, length, 3),
+    ``in_report`` (rows, length).
+    """
+    return ((tags[..., 0] != IGNORED) & in_report)[:, :-1] & in_report[:, 1:]
+
+
+def lookup_heads(model: Any) -> int:
+    """How many heads are shown where to look: all but one, and at least one."""
+    return max(1, int(model.config.num_attention_heads) - 1)
+
+
 def lookup_loss(model: Any, hidden: Tensor, tags: Tensor, in_report: Tensor, layer: int) -> Tensor:
-    """Mean cross-entropy in nats of where the first head of ``layer`` attends from each tagged token of the reports.
+    """Mean cross-entropy in nats of where the lookup heads of ``layer`` attend from each tagged token of the reports.
 
     ``hidden`` (rows, length, hidden_size) is the layer's input, ``tags`` (rows, length, 3), ``in_report`` (rows, length) bool.
     """
-    block = model.model.layers[layer]
-    attention, normed, length = block.self_attn, block.input_layernorm(hidden), tags.size(1)
-    size = attention.head_dim
-    query, key = (F.linear(normed, projection.weight[:size])[:, None] for projection in (attention.q_proj, attention.k_proj))
+    block, length = model.model.layers[layer], tags.size(1)
+    attention, normed = block.self_attn, block.input_layernorm(hidden)
     places = torch.arange(length, device=hidden.device)
+    query, key = (_heads(projection(normed), attention.head_dim) for projection in (attention.q_proj, attention.k_proj))  # (rows, heads, length, head_dim)
     query, key = apply_rotary_pos_emb(query, key, *model.model.rotary_emb(normed, places[None]))
+    shown = lookup_heads(model)
+    query, key = query[:, :shown], key.repeat_interleave(query.size(1) // key.size(1), dim=1)[:, :shown]
     row, place = (in_report & (tags[..., 0] != IGNORED)).nonzero(as_tuple=True)
-    scores = (query[:, 0] @ key[:, 0].transpose(1, 2))[row, place].float() / size**0.5
-    scores = scores.masked_fill(places > place[:, None], -math.inf)
     wanted = _statements(tags, in_report, row, place)
     found = wanted.any(dim=1)
     if not bool(found.any()):
         return hidden.new_zeros(())
-    scores, wanted = scores[found], wanted[found]
-    loss: Tensor = (scores.logsumexp(dim=1) - scores.masked_fill(~wanted, -math.inf).logsumexp(dim=1)).mean()
+    row, place, wanted = row[found], place[found], wanted[found]
+    scores = (query @ key.transpose(2, 3)).transpose(1, 2)[row, place].float() / attention.head_dim**0.5  # (asking tokens, heads, length)
+    scores = scores.masked_fill((places > place[:, None])[:, None], -math.inf)
+    loss: Tensor = (scores.logsumexp(dim=-1) - scores.masked_fill(~wanted[:, None], -math.inf).logsumexp(dim=-1)).mean()
     return loss
+
+
+def naming_loss(model: Any, hidden: Tensor, ids: Tensor, tags: Tensor, in_report: Tensor, layer: int) -> Tensor:
+    """Mean cross-entropy in nats of naming the first token of each statement from what the lookup heads of ``layer`` carry away from it.
+
+    Shapes as for `lookup_loss`; ``ids`` (rows, length).
+    """
+    begins = (tags[..., 0] > 0) & (tags[..., 1] == 1) & ~in_report
+    if not bool(begins.any()):
+        return hidden.new_zeros(())
+    block = model.model.layers[layer]
+    attention, shown = block.self_attn, lookup_heads(model)
+    values = attention.v_proj(block.input_layernorm(hidden[begins])).unflatten(-1, (-1, attention.head_dim))  # (statements, key-value heads, head_dim)
+    values = values.repeat_interleave(int(model.config.num_attention_heads) // values.size(1), dim=1)
+    carried = attention.o_proj(torch.cat([values[:, :shown], torch.zeros_like(values[:, shown:])], dim=1).flatten(1))
+    return F.cross_entropy(model.lm_head(model.model.norm(carried)).float(), ids[begins])
+
+
+def _heads(projected: Tensor, size: int) -> Tensor:
+    return projected.unflatten(-1, (-1, size)).transpose(1, 2)
 
 
 def _statements(tags: Tensor, in_report: Tensor, row: Tensor, place: Tensor) -> Tensor:
@@ -99,13 +135,10 @@ def _statements(tags: Tensor, in_report: Tensor, row: Tensor, place: Tensor) -> 
 
 
 class TagHead(nn.Module):
-    """Logits of kind, begin and item from hidden states (..., hidden_size) of layer ``LAYER_SHARE`` of the depth."""
+    """Logits of kind, begin and item from hidden states (..., hidden_size)."""
 
-    LAYER_SHARE = 2 / 3
-
-    def __init__(self, hidden_size: int, num_layers: int) -> None:
+    def __init__(self, hidden_size: int) -> None:
         super().__init__()
-        self.layer = round(num_layers * self.LAYER_SHARE)
         self.sizes = [len(kinds()) + 1, 2, MOST_ITEMS + 1]
         self.linear = nn.Linear(hidden_size, sum(self.sizes))
 

@@ -9,7 +9,8 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from schemas.readers import dates, numbers
+from schemas.dates import dates
+from schemas.readers import numbers
 from service.evidence import QUESTION, Status, attest
 
 SCHEMA: dict[str, Any] = {"type": "array", "items": {"anyOf": [{"type": "string"}, {"type": "number"}, {"type": "null"}]}}

@@ -15,8 +15,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from schemas.catalog import Catalog
+from schemas.dates import dates
 from schemas.grounding import kind_at, leaves
-from schemas.readers import dates, numbers
+from schemas.readers import numbers
 from schemas.validation import SecondJudge
 from service import grammar
 from service.checkpoint import read_base

@@ -10,6 +10,7 @@ from transformers import AutoModelForCausalLM, PreTrainedTokenizerFast
 
 from tests import tiny
 from training.finetune import CompletionTrainer, FinetunePlan, arguments, collate, dataset
+from training.objective import losses, read
 from training.prefix import attention_mask, prompt_lengths
 from training.synthesize import pair
 
@@ -24,7 +25,7 @@ def test_the_loss_is_that_of_transformers_over_the_report_s_tokens(prefix_lm: bo
     model = AutoModelForCausalLM.from_pretrained(tmp_path / "base", dtype=torch.float32)
     with torch.no_grad():
         mask = attention_mask(model.config, prompt_lengths(batch["labels"]), batch["input_ids"].size(1))
-        usual = model(**batch, attention_mask=mask).loss.item()
+        usual = model(input_ids=batch["input_ids"], labels=batch["labels"], attention_mask=mask).loss.item()
     assert (mask is not None) is prefix_lm
     plan = FinetunePlan(rank=4, batch_size=2, bf16=False)
     trainer = CompletionTrainer(
@@ -35,3 +36,33 @@ def test_the_loss_is_that_of_transformers_over_the_report_s_tokens(prefix_lm: bo
     trainer.compute_loss(trainer.model, batch).backward()
     trained = {name for name, weights in trainer.model.named_parameters() if weights.grad is not None}
     assert trained and all("lora_" in name for name in trained)
+
+
+def test_a_base_that_has_learned_to_look_is_shown_where_to_look_through_its_adapter(tmp_path: Path) -> None:
+    tiny.save_base(tmp_path / "base", prefix_lm=True, lookup_layer=1)
+    tokenizer = PreTrainedTokenizerFast(tokenizer_file=str(tmp_path / "base" / "tokenizer.json"), bos_token="<s>", eos_token="</s>", pad_token="<pad>")
+    data, _ = dataset(tokenizer, [pair("agent_status", "train", f"loss:{i}")[0] for i in range(4)], tiny.CONTEXT_LENGTH)
+    batch = collate([data[i] for i in range(len(data))])
+    model = AutoModelForCausalLM.from_pretrained(tmp_path / "base", dtype=torch.float32)
+    plan = FinetunePlan(rank=4, batch_size=2, bf16=False)
+    trainer = CompletionTrainer(
+        model=model, args=arguments(plan, tmp_path / "work", "cpu"), train_dataset=data, processing_class=tokenizer, peft_config=plan.lora(),
+        data_collator=collate,
+    )  # fmt: skip
+    trainer.lesson_weight = plan.lesson_weight
+    optimizer = torch.optim.Adam([p for p in trainer.model.parameters() if p.requires_grad], lr=0.01)
+
+    def lessons(plain: torch.nn.Module) -> list[float]:
+        with torch.no_grad():
+            return [loss.item() for loss in losses(plain, read(plain, plain.model, batch, all_layers=True), batch, 1)]
+
+    before = lessons(trainer.model.get_base_model())
+    assert trainer.compute_loss(trainer.model, batch).item() == pytest.approx(before[0] + plan.lesson_weight * sum(before[1:]), rel=1e-4)
+    for _ in range(40):
+        optimizer.zero_grad()
+        trainer.compute_loss(trainer.model, batch).backward()
+        optimizer.step()
+    after = lessons(trainer.model.get_base_model())
+    assert all(now < then for now, then in zip(after, before, strict=True)), "each of them falls"
+    merged = trainer.model.merge_and_unload()
+    assert lessons(merged) == pytest.approx(after, rel=1e-3), "what was shown is what the adapter does"

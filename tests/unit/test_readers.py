@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from schemas.readers import dates, numbers
+from schemas.dates import Told, date_mentions, dates
+from schemas.readers import numbers
 
 NUMBERS = """
 1,284 tasks | 1284 1 284 | 1284000
@@ -192,6 +193,33 @@ W12 2026 | 2026-03-16 2026-03-22 | 2026-03-23
 semana 53, 2026 | 2026-12-28 2027-01-03 | 2027-01-04
 28 December to 3 January 2026 | 2025-12-28 2026-01-03 | 2024-12-28
 15 Nov 2026, due 10 January | 2027-01-10 | 2028-01-10
+from 28 Sept to 4 Oct 2026 | 2026-09-28 2026-10-04 | 2026-10-28 2026-09-04 2025-09-28
+5-11 Oct 2026 | 2026-10-05 2026-10-11 | 2026-05-11
+October 5–11, 2026 | 2026-10-05 2026-10-11 | 2026-05-11
+the 3rd, 4th and 9th of October 2026 | 2026-10-03 2026-10-04 2026-10-09 | 2026-03-04
+del 5 al 11 de octubre del 2026 | 2026-10-05 2026-10-11 | 2026-05-11
+5 to 11/10/2026 | 2026-10-05 2026-10-11 2026-11-10 | 2026-05-11
+Q3 2026, on Friday 9 July | 2026-07-09 | 2025-07-09 2027-07-09
+October 2027, by Mon, 10th January | 2028-01-10 | 2027-01-10 2029-01-10
+Report for Q4 2026; it broke on the 22nd | 2026-10-22 2026-11-22 2026-12-22 | 2026-09-22
+octubre de 2026; el martes 6 cayó | 2026-10-06 | 2026-10-07
+in May 2026, it may slip 3 | 2026-05-01 2026-05-31 | 2026-05-03
+refund-desk-2 / May 2026 | 2026-05-01 2026-05-31 | 2026-05-02
+bot-v7, October 2026 | 2026-10-01 | 2026-10-07
+October 2026: 12 done, 4 failed, 9% left, 3 ms | 2026-10-31 | 2026-10-12 2026-10-04 2026-10-09 2026-10-03
+1. Apr 4, 2026: call | 2026-04-04 | 2026-05-04
+(2) May 9, 2026 | 2026-05-09 | 2026-05-02
+14-Mar-26 to 2026-03-20 | 2026-03-14 2026-03-20 | 2014-03-26
+wk of February 17 - 23, 2025 | 2025-02-17 2025-02-23 2025-02-21 | 2025-02-18
+el cuarto trimestre de 2023 | 2023-10-01 2023-12-31 | 2023-01-25
+2026-Q3, Q1-27 | 2026-07-01 2026-09-30 2027-01-01 2027-03-31 | 2026-12-31
+1S 2026 | 2026-01-01 2026-06-30 | 2026-12-31
+3.º trimestre de 2026 | 2026-07-01 2026-09-30 | 2026-03-31
+the fifth to the twenty-first of May 2026 | 2026-05-05 2026-05-21 | 2026-05-20
+May twenty two two thousand twenty six | 2026-05-22 | 2026-05-23
+10:30 on 3/5/2026 | 2026-05-03 2026-03-05 | 2026-10-30
+at $12 in May 2026 | 2026-05-01 | 2026-05-12
+January 2026, week 5 | 2026-01-26 2026-02-01 2026-01-30 | 2026-01-05
 yesterday | | 2026-01-01
 14 March | | 2026-03-14
 2026 | 2026-01-01 2026-12-31 | 2026-05-05
@@ -222,6 +250,23 @@ def test_a_date_is_read_in_each_of_its_forms(text: str, is_read: list[str], is_n
     assert not found & set(is_not)
 
 
+@pytest.mark.parametrize(
+    ("text", "day", "cut", "told"),
+    [
+        ("due 3 de oct. de 2026.", "2026-10-03", "3 de oct. de 2026", Told.DAY), ("5-11 October 2026", "2026-10-11", "11 October 2026", Told.DAY),
+        ("October 5-11, 2026", "2026-10-11", "October 5-11, 2026", Told.DAY), ("in Q3 2026", "2026-09-30", "Q3 2026", Told.END), ("Año 2026", "2026-12-31", "2026", Told.YEAR_END),
+        ("May 2026; on the 9th", "2026-05-09", "9th", Told.BARE_DAY), ("ÁÉ 2º de mayo de 2026", "2026-05-02", "2º de mayo de 2026", Told.DAY),
+    ],
+)  # fmt: skip
+def test_a_day_has_the_words_it_is_read_from(text: str, day: str, cut: str, told: Told) -> None:
+    found = [mention for mention in date_mentions(["nothing", text]) if mention.day.isoformat() == day]
+    assert [(m.text, text[m.start : m.end], m.told) for m in found] == [(1, cut, told)]
+
+
+def test_what_one_text_leaves_out_another_tells() -> None:
+    assert dt.date(2026, 10, 14) in dates("It is on 14 October.", "The report for September 2026") and dt.date(2026, 9, 22) in dates("the 22nd", "September 2026")
+
+
 def test_a_number_too_large_for_any_field_is_not_read() -> None:
     assert not numbers("9" * 16) and not numbers("9" * 20_000)
     assert numbers("9" * 15) == {Decimal("9" * 15)}
@@ -230,12 +275,12 @@ def test_a_number_too_large_for_any_field_is_not_read() -> None:
 SHAPES = {
     "digits": "7", "dots": "1.", "commas": "123,", "spaced": "123 ", "dashes": "-", "dates": "12/3/26 ", "years": "1999 2000 3 may ", "points": "one point ",
     "joiners": "one and ", "trailing": "and ", "hundreds": "hundred ", "millions": "mil millones ", "minus": "minus ", "letters": "x", "blanks": " ",
-    "units": "1.5 mil millones ", "quotes": "'26", "weeks": "week 12 ", "accents": "e\u0301", "emoji": "😀", "number words": "veintidós y cinco mil, ",
+    "units": "1.5 mil millones ", "quotes": "'26", "weeks": "week 12 ", "months and days": "3/20", "bare days": "the 5, ", "accents": "e\u0301", "emoji": "😀", "number words": "veintidós y cinco mil, ",
 }  # fmt: skip
 
 
 @pytest.mark.parametrize("piece", SHAPES.values(), ids=SHAPES.keys())
-@pytest.mark.parametrize("first", ["", "one ", "2026 "])
+@pytest.mark.parametrize("first", ["", "one ", "2026 ", " ".join(f"{month}/{year}" for year in range(1990, 2060) for month in range(1, 13)) + " "])
 def test_no_text_of_the_longest_length_takes_long(first: str, piece: str) -> None:
     text = (first + piece * 20_000)[:20_000]
     began = time.process_time()
