@@ -113,8 +113,18 @@ def filled(pair: Pair, schema: AdmittedSchema) -> Iterator[str]:
         yield "the question is empty"
 
 
+def marked(pair: Pair, schema: AdmittedSchema) -> Iterator[str]:
+    """The marks, where there are any, stand in the note and in its order: a note that was edited has none, or new ones."""
+    end = 0
+    for mark in pair.marks:
+        if not end <= mark.start < mark.end <= len(pair.note):
+            yield f"the mark {mark.kind!r} from {mark.start} to {mark.end} does not fit a note of {len(pair.note)} characters, or begins before {end}; leave out the marks of edited notes"
+        end = mark.end
+
+
 GATES: dict[str, Gate] = {
     "canonical": canonical, "valid": judged_by(ReportValidator), "valid_again": judged_by(SecondJudge), "verbatim": verbatim, "named": named, "filled": filled,
+    "marked": marked,
 }  # fmt: skip
 
 

@@ -120,7 +120,7 @@ def naming_loss(model: Any, hidden: Tensor, ids: Tensor, tags: Tensor, in_report
 
 
 def _heads(projected: Tensor, size: int) -> Tensor:
-    return projected.unflatten(-1, (-1, size)).transpose(1, 2)
+    return projected.view(*projected.shape[:-1], -1, size).transpose(1, 2)
 
 
 def _statements(tags: Tensor, in_report: Tensor, row: Tensor, place: Tensor) -> Tensor:

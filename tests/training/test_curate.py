@@ -14,6 +14,7 @@ from schemas.canonical import canonical_json, parse_json
 from tests.training.drawn import SLICES, drawn
 from training import datacard
 from training.curate import LEAK_WORDS, Curated, Refusal, curate
+from training.marks import Mark
 from training.pairs_file import FileInvalid, content_hash, read_pairs, read_texts, write_pairs
 from training.synthesize import ContextItem, Pair
 
@@ -133,6 +134,12 @@ def test_a_text_leaf_that_is_not_in_the_note_is_refused(changed: dict[str, Any],
     assert found.gate == "verbatim" and value in found.why
 
 
+@pytest.mark.parametrize("marks", [(Mark(0, 9_999, "owner", 0),), (Mark(5, 5, "owner", 0),), (Mark(4, 8, "owner", 0), Mark(6, 9, "agent", 0)), (Mark(-3, 2, "owner", 0),)])
+def test_marks_must_fit_the_note(marks: tuple[Mark, ...]) -> None:
+    assert refusal(made(marks=marks)).gate == "marked"
+    assert curate([made(marks=(Mark(0, 3, "agent", 0), Mark(3, 8, "owner", 0)))]).kept
+
+
 def test_text_may_stand_in_the_context() -> None:
     assert curate([made(question="Report, please.", context=(ContextItem("mail", NOTE),))]).kept
 
@@ -232,6 +239,10 @@ def test_a_failed_write_leaves_the_old_file(tmp_path: Path) -> None:
             b'{"id":"1","lang":"en","register":"x","question":"q","report":"{}","schema_id":"a","context":"c"}',
             "context",
             "list",
+        ),
+        *(
+            (b'{"id":"1","lang":"en","register":"x","question":"q","report":"{}","schema_id":"a","marks":' + marks + b"}", "marks", "start, end, kind, item")
+            for marks in (b'"x"', b"[3]", b'[[0,1,"owner"]]', b'[[0,1,"nobody",0]]', b'[[0,true,"owner",0]]', b'[[0.5,1,"owner",0]]')
         ),
         (
             b'{"id":"1","lang":"en","register":"x","question":"q","report":"{}","schema_id":"a","answer":1}',
