@@ -17,7 +17,10 @@ from torch.nn import functional as F
 from service.checkpoint import Base, CheckpointInvalid, ModelConfig
 from service.engine.executor import Logits, Row
 
-PROJECTIONS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
+FUSED = (("q_proj", "k_proj", "v_proj"), ("o_proj",), ("gate_proj", "up_proj"), ("down_proj",))
+"""Projections of the same input are one matrix, one under the other."""
+PROJECTIONS = tuple(name for names in FUSED for name in names)
+_QKV, _O, _GATE_UP, _DOWN = range(len(FUSED))
 
 
 @dataclass(frozen=True)
@@ -28,11 +31,18 @@ class LowRank:
     scale: float
 
 
+_Fused = dict[tuple[int, int], tuple[Tensor, Tensor]]
+"""An adapter by (layer, place in FUSED): down (ranks, in) and scaled up (out, ranks) of all projections there, up in blocks."""
+
+
 @dataclass(frozen=True)
 class _Layer:
+    """``sizes``: (out, in) of each projection; ``matrices`` in the order of FUSED."""
+
     input_norm: Tensor
     post_norm: Tensor
-    projections: dict[str, Tensor]
+    sizes: dict[str, tuple[int, int]]
+    matrices: list[Tensor]
 
 
 class TorchExecutor:
@@ -56,7 +66,7 @@ class TorchExecutor:
         c = self.config
         shape = (c.num_layers, 2, num_slots, c.num_kv_heads, c.context_length, c.head_dim)
         self._cache = torch.empty(shape, dtype=self.dtype, device=self.device)
-        self._adapters: dict[str, LowRank] = {}
+        self._adapters: dict[str, _Fused] = {}
 
     @property
     def context_length(self) -> int:
@@ -77,14 +87,29 @@ class TorchExecutor:
         """
         for key, factors in adapter.factors.items():
             self._check_fits(key, *factors)
-        moved = {key: (a.to(self.device, self.dtype), b.to(self.device, self.dtype)) for key, (a, b) in adapter.factors.items()}
-        self._adapters[digest] = LowRank(moved, adapter.scale)
+        self._adapters[digest] = {
+            (index, place): fused
+            for index in range(len(self._layers)) for place, names in enumerate(FUSED) if (fused := self._fused(adapter, index, names)) is not None
+        }  # fmt: skip
+
+    def _fused(self, adapter: LowRank, index: int, names: Sequence[str]) -> tuple[Tensor, Tensor] | None:
+        """The factors of some projections as one pair, None where the adapter has none of them."""
+        found = {name: adapter.factors[index, name] for name in names if (index, name) in adapter.factors}
+        if not found:
+            return None
+        sizes, (ranks, at) = self._layers[index].sizes, (sum(down.shape[0] for down, _ in found.values()), 0)
+        up = torch.zeros((sum(sizes[name][0] for name in names), ranks))
+        for name, (down, own_up) in found.items():
+            top = sum(sizes[before][0] for before in names[: names.index(name)])
+            up[top : top + own_up.shape[0], at : at + down.shape[0]] = own_up.float() * adapter.scale
+            at += down.shape[0]
+        return torch.cat([down for down, _ in found.values()]).to(self.device, self.dtype), up.to(self.device, self.dtype)
 
     def _check_fits(self, key: tuple[int, str], down: Tensor, up: Tensor) -> None:
         index, name = key
         if index >= len(self._layers) or name not in PROJECTIONS:
             raise CheckpointInvalid(f"the base has no {name} in a layer {index} for the adapter")
-        size = tuple(self._layers[index].projections[name].shape)
+        size = self._layers[index].sizes[name]
         if (up.shape[0], down.shape[1]) != size or up.shape[1] != down.shape[0]:
             raise CheckpointInvalid(f"layer {index}: the adapter's {name} is {tuple(up.shape)} x {tuple(down.shape)}, the base's is {size}")
 
@@ -98,13 +123,13 @@ class TorchExecutor:
         assert all(lengths) and all(r.start + n <= self.context_length for r, n in zip(rows, lengths, strict=True)), "a row leaves the context"
         ids = torch.tensor([t for row in rows for t in row.token_ids], device=self.device)
         positions = torch.tensor([p for row, n in zip(rows, lengths, strict=True) for p in range(row.start, row.start + n)], device=self.device)
-        groups = self._groups(rows, lengths)
+        groups, masks = self._groups(rows, lengths), [self._mask(row) for row in rows]
         hidden = F.embedding(ids, self._embedding)
         cos, sin = self._cos[positions], self._sin[positions]
         for index, layer in enumerate(self._layers):
             normed = self._normed(hidden, layer.input_norm)
-            hidden = hidden + self._attention(index, layer, normed, cos, sin, rows, lengths, groups)
-            hidden = hidden + self._mlp(index, layer, self._normed(hidden, layer.post_norm), groups)
+            hidden = hidden + self._attention(index, normed, cos, sin, rows, lengths, masks, groups)
+            hidden = hidden + self._mlp(index, self._normed(hidden, layer.post_norm), groups)
         wanted = [row.num_logits for row in rows]
         last = torch.cat([part[n - k :] for part, n, k in zip(torch.split(hidden, lengths), lengths, wanted, strict=True)])
         logits = F.linear(self._normed(last, self._norm), self._head).float().cpu()
@@ -113,59 +138,61 @@ class TorchExecutor:
     # --- the parts of a layer; hidden states are (tokens, hidden_size) ------------------------------------------------
 
     def _normed(self, hidden: Tensor, weight: Tensor) -> Tensor:
-        wide = hidden.float()
-        return weight * (wide * torch.rsqrt(wide.square().mean(-1, keepdim=True) + self.config.rms_norm_eps)).to(self.dtype)
+        return F.rms_norm(hidden, weight.shape, weight, self.config.rms_norm_eps)
 
-    def _project(self, index: int, layer: _Layer, name: str, hidden: Tensor, groups: Iterable[tuple[LowRank, Tensor | None]]) -> Tensor:
-        out = F.linear(hidden, layer.projections[name])
+    def _project(self, index: int, place: int, hidden: Tensor, groups: Iterable[tuple[_Fused, Tensor | None]]) -> Tensor:
+        out = F.linear(hidden, self._layers[index].matrices[place])
         for adapter, tokens in groups:
-            factors = adapter.factors.get((index, name))
+            factors = adapter.get((index, place))
             if factors is None:
                 continue
             down, up = factors
             if tokens is None:
-                out = out + F.linear(F.linear(hidden, down), up) * adapter.scale
+                out = torch.addmm(out, F.linear(hidden, down), up.T)
             else:
-                out.index_add_(0, tokens, F.linear(F.linear(hidden[tokens], down), up) * adapter.scale)
+                out.index_add_(0, tokens, F.linear(F.linear(hidden[tokens], down), up))
         return out
 
     def _attention(
-        self, index: int, layer: _Layer, hidden: Tensor, cos: Tensor, sin: Tensor, rows: Sequence[Row], lengths: list[int],
-        groups: list[tuple[LowRank, Tensor | None]],
+        self, index: int, hidden: Tensor, cos: Tensor, sin: Tensor, rows: Sequence[Row], lengths: list[int], masks: Sequence[Tensor | None],
+        groups: list[tuple[_Fused, Tensor | None]],
     ) -> Tensor:  # fmt: skip
         c = self.config
-        query = self._project(index, layer, "q_proj", hidden, groups).view(-1, c.num_heads, c.head_dim)
-        key = self._project(index, layer, "k_proj", hidden, groups).view(-1, c.num_kv_heads, c.head_dim)
-        value = self._project(index, layer, "v_proj", hidden, groups).view(-1, c.num_kv_heads, c.head_dim)
+        heads = self._project(index, _QKV, hidden, groups).view(-1, c.num_heads + 2 * c.num_kv_heads, c.head_dim)
+        query, key, value = torch.split(heads, [c.num_heads, c.num_kv_heads, c.num_kv_heads], dim=1)
         query, key = _rotated(query, cos, sin), _rotated(key, cos, sin)
-        parts = zip(rows, *(torch.split(states, lengths) for states in (query, key, value)), strict=True)
-        mixed = [self._attend(index, row, q, k, v) for row, q, k, v in parts]
-        return self._project(index, layer, "o_proj", torch.cat(mixed), groups)
+        parts = zip(rows, masks, *(torch.split(states, lengths) for states in (query, key, value)), strict=True)
+        mixed = [self._attend(index, row, mask, q, k, v) for row, mask, q, k, v in parts]
+        return self._project(index, _O, torch.cat(mixed), groups)
 
-    def _attend(self, index: int, row: Row, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
-        """Attention of one row over its slot, after its keys and values are stored there: causal, but both ways inside its prefix."""
+    def _attend(self, index: int, row: Row, mask: Tensor | None, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+        """Attention of one row over its slot, after its keys and values are stored there."""
         length, end = len(row.token_ids), row.start + len(row.token_ids)
         keys, values = self._cache[index, 0, row.slot], self._cache[index, 1, row.slot]
         keys[:, row.start : end] = key.transpose(0, 1)
         values[:, row.start : end] = value.transpose(0, 1)
-        causal = length > 1 and not row.start and not row.num_prefix
-        mask = None
-        if length > 1 and not causal and row.num_prefix < length:
-            mask = torch.ones((length, end), dtype=torch.bool, device=self.device).tril(row.start)
-            mask[: row.num_prefix, : row.num_prefix] = True
         out = F.scaled_dot_product_attention(
             query.transpose(0, 1)[None], keys[None, :, :end], values[None, :, :end], attn_mask=mask,
-            is_causal=causal, enable_gqa=self.config.num_kv_heads != self.config.num_heads,
+            is_causal=_is_causal(row), enable_gqa=self.config.num_kv_heads != self.config.num_heads,
         )  # fmt: skip
         return out[0].transpose(0, 1).reshape(length, -1)
 
-    def _mlp(self, index: int, layer: _Layer, hidden: Tensor, groups: list[tuple[LowRank, Tensor | None]]) -> Tensor:
-        gate = F.silu(self._project(index, layer, "gate_proj", hidden, groups))
-        return self._project(index, layer, "down_proj", gate * self._project(index, layer, "up_proj", hidden, groups), groups)
+    def _mask(self, row: Row) -> Tensor | None:
+        """(tokens of the row, positions up to its last): causal, but both ways inside its prefix; None where attention needs none."""
+        length = len(row.token_ids)
+        if length == 1 or _is_causal(row) or row.num_prefix >= length:
+            return None
+        mask = torch.ones((length, row.start + length), dtype=torch.bool, device=self.device).tril(row.start)
+        mask[: row.num_prefix, : row.num_prefix] = True
+        return mask
+
+    def _mlp(self, index: int, hidden: Tensor, groups: list[tuple[_Fused, Tensor | None]]) -> Tensor:
+        gate, up = self._project(index, _GATE_UP, hidden, groups).chunk(2, dim=-1)
+        return self._project(index, _DOWN, F.silu(gate) * up, groups)
 
     # --- set-up -------------------------------------------------------------------------------------------------------
 
-    def _groups(self, rows: Sequence[Row], lengths: list[int]) -> list[tuple[LowRank, Tensor | None]]:
+    def _groups(self, rows: Sequence[Row], lengths: list[int]) -> list[tuple[_Fused, Tensor | None]]:
         """(adapter, indexes of its tokens) for each adapter of the rows; None: all tokens are its own."""
         names = {row.adapter for row in rows}
         if names == {None}:
@@ -173,7 +200,7 @@ class TorchExecutor:
         if len(names) == 1:
             return [(self._adapters[str(next(iter(names)))], None)]
         of_token = [row.adapter for row, n in zip(rows, lengths, strict=True) for _ in range(n)]
-        found: list[tuple[LowRank, Tensor | None]] = []
+        found: list[tuple[_Fused, Tensor | None]] = []
         for name in sorted(n for n in names if n is not None):
             tokens = torch.tensor([i for i, a in enumerate(of_token) if a == name], device=self.device)
             found.append((self._adapters[name], tokens))
@@ -182,10 +209,12 @@ class TorchExecutor:
     def _layer(self, weights: dict[str, Tensor], index: int) -> _Layer:
         prefix = f"model.layers.{index}."
         owner = {name: "mlp" if name in ("gate_proj", "up_proj", "down_proj") else "self_attn" for name in PROJECTIONS}
+        matrices = {name: self._take(weights, f"{prefix}{owner[name]}.{name}.weight") for name in PROJECTIONS}
         return _Layer(
             self._take(weights, prefix + "input_layernorm.weight"),
             self._take(weights, prefix + "post_attention_layernorm.weight"),
-            {name: self._take(weights, f"{prefix}{owner[name]}.{name}.weight") for name in PROJECTIONS},
+            {name: (matrix.shape[0], matrix.shape[1]) for name, matrix in matrices.items()},
+            [torch.cat([matrices[name] for name in names]) for names in FUSED],
         )
 
     @staticmethod
@@ -202,6 +231,11 @@ class TorchExecutor:
         angles = torch.outer(torch.arange(c.context_length, dtype=torch.float32), rates)
         angles = torch.cat((angles, angles), dim=-1)[:, None, :]
         return angles.cos().to(self.device, self.dtype), angles.sin().to(self.device, self.dtype)
+
+
+def _is_causal(row: Row) -> bool:
+    """Whether plain causal attention is all it takes."""
+    return len(row.token_ids) > 1 and not row.start and not row.num_prefix
 
 
 def _rotated(states: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
