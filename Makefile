@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 NOTES ?= ../shared/notes/dev.jsonl
-MINUTES ?= 120
+MINUTES ?= 150
 THREADS ?= $(shell nproc 2>/dev/null || echo 2)
 
 .DEFAULT_GOAL := help
@@ -39,7 +39,7 @@ lint: .venv/.dev ## ruff, mypy, buf lint, stale-stub check
 proto: .venv/.serve ## regenerate the gRPC stubs
 	$(BIN)/python -m service.generate_stubs
 
-train: .venv/.dev ## rebuild tokenizer, base and adapter from nothing; resumes after a kill (MINUTES=120)
+train: .venv/.dev ## rebuild tokenizer, base and adapter from nothing; resumes after a kill (MINUTES=150)
 	$(BIN)/escribano-train all --output runs/full --minutes $(MINUTES) --threads $(THREADS)
 
 bench: .venv/.dev ## measure reliability; tables under bench/ (NOTES=path of hand-written notes)

@@ -94,8 +94,9 @@ _TOKEN = re.compile(
     (?P<iso>(?<!\d)\d{4}(?P<m1>[-/.])\d{1,2}(?P=m1)\d{1,2}(?!\d))
     |(?P<dmy>(?<!\d)\d{1,2}(?P<m2>[-/.])\d{1,2}(?P=m2)(?:\d{4}|\d{2})(?!\d))
     |(?P<named>(?<!\d)\d{1,2}(?P<m3>[-/.])[^\W\d_]{3,10}\.?(?P=m3)(?:\d{4}|\d{2})(?!\d))
-    |(?P<ym>(?<!\d)(?:19|20)\d\d[-/]\d{1,2}(?!\d))
-    |(?P<my>(?<!\d)\d{1,2}[-/.](?:19|20)\d\d(?!\d))
+    |(?P<american>(?<!\w)[^\W\d_]{3,10}\.?(?P<m4>[-/.])\d{1,2}(?P=m4)(?:\d{4}|\d{2})(?!\d))
+    |(?P<ym>(?<!\d)(?:19|20)\d\d[-/](?:0?[1-9]|1[0-2])(?!\d))
+    |(?P<my>(?<!\d)(?:0?[1-9]|1[0-2])[-/.](?:19|20)\d\d(?!\d))
     |(?P<dm>(?<!\d)\d{1,2}/\d{1,2}(?![\d/]))
     |(?P<quarter>(?<![^\W\d_])[qt]\s?[1-4](?!\d)|(?<!\w)[1-4]\s?[qt](?!\w)|(?<![^\W\d_])[hs]\s?[12](?!\d)|(?<!\w)[12]\s?[hs](?!\w))(?:(?:[-/]|\s?['’])(?P<short_of_quarter>\d\d)(?!\d))?
     |(?P<item>\(\d{1,2}\)|\#\s?\d+|(?m:^)[\s>*•-]*\d{1,2}\))
@@ -158,11 +159,11 @@ def _number_runs(words: str) -> dict[int, tuple[int, list[int]]]:
 def _token(found: re.Match[str], words: str) -> Iterator[_Token]:
     kind, said, (start, end) = str(found.lastgroup), found[0], found.span()
     parts = [int(p) for p in re.findall(r"\d+", said)] if kind != "figure" and len(said) < 40 else [0]
-    if kind in ("iso", "dmy", "named", "dm"):
+    if kind in ("iso", "dmy", "named", "american", "dm"):
         yield _Token("N" if kind == "dm" else "I", start, end, dated=tuple(_numeric(kind, parts, said)))
     elif kind in ("ym", "my"):
         year, month = parts if kind == "ym" else reversed(parts)
-        yield _Token("K" if 1 <= month <= 12 else "x", start, end, month=month, years=(year,))
+        yield _Token("K", start, end, month=month, years=(year,))
     elif kind in ("quarter", "short_of_quarter"):
         number = int(re.sub(r"\D", "", found["quarter"]))
         yield _Token("Q", start, end, month=number, months=3 if set(found["quarter"]) & set("qt") else 6, years=(2000 + parts[-1],) if kind == "short_of_quarter" else ())
@@ -189,7 +190,7 @@ def _numeric(kind: str, parts: list[int], said: str) -> Iterator[tuple[int | Non
         yield parts[0], parts[1], parts[2]
         return
     year = None if kind == "dm" else parts[-1] if parts[-1] > 99 else 2000 + parts[-1]
-    if kind == "named":
+    if kind in ("named", "american"):
         name = re.search(r"[^\W\d_]+", said)
         yield from ((year, month, parts[0]) for month in (_months(name[0]) if name else ()))
         return
@@ -296,6 +297,8 @@ def _of_kind(kind: str, tokens: Sequence[_Token], text: int, in_week: bool) -> I
         for day in days:
             start = day.start if kind == "dm" else min(day.start, months[0].start)
             yield _Form(text, start, end, day.days, months[0].month, years=years, weekday=weekday, week=week)
+        if kind == "dm" and any(token.letter == "o" and not token.word and days[-1].end <= token.start < months[0].start for token in tokens):
+            yield _Form(text, months[0].start, end, month=months[0].month, months=1, years=years)  # "room 12, May 2026"
     elif kind == "di":
         dated = tokens[-1].dated
         for year, month, last in dated:

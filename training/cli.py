@@ -232,7 +232,7 @@ def everything(
     output: Output = Path("runs/full"),
     minutes: Annotated[
         float, typer.Option(min=0.01, help="Minutes for the base; all the rest takes about as long as its --pairs ask.")
-    ] = 90.0,
+    ] = 150.0,
     size: Annotated[SizeName, typer.Option(help="Parameters of the base, roughly.")] = "3m",
     pairs: Annotated[int, typer.Option(min=1, help="Pairs for the adapter.")] = 8_000,
     rank: Annotated[int, typer.Option(min=1, max=512, help="Rank of the adapter.")] = 32,
@@ -246,7 +246,7 @@ def everything(
 ) -> None:
     """Rebuild everything that is shipped, from nothing: tokenizer, base, pairs, adapter, scores. This is [bold]make train[/].
 
-    By default 90 minutes for the base on a CPU and roughly half an hour for the rest. A stage whose output is there is skipped, and a killed stage goes on
+    By default two and a half hours for the base on a CPU and roughly an hour for the rest. A stage whose output is there is skipped, and a killed stage goes on
     from its last checkpoint; delete an output to make it anew.
 
     [bold]Examples[/]

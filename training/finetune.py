@@ -3,7 +3,7 @@
 Owns the recipe (peft for the adapter, trl's SFTTrainer for the loop) and what is kept: safetensors and JSON metadata, never a pickle. Works on the shipped
 base and on any Mistral-family checkpoint. Run it with
 
-    escribano-train finetune --base runs/base/model --schema agent_status --pairs runs/pairs/train.jsonl --output runs/adapters/agent_status
+    escribano-train finetune --base runs/base/model --pairs runs/pairs/train.jsonl --output runs/adapters/agent_status
 """
 
 from __future__ import annotations

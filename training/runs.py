@@ -3,7 +3,7 @@
 An experiment is a function here. Owns which stages a run has, where each leaves its files and when one is skipped (its output is there: a killed run
 goes on where it stopped). How a stage works is its own module's business. Run them with
 
-    escribano-train all --output runs/full --minutes 90
+    escribano-train all --output runs/full --minutes 150
     escribano-train rank-table --base runs/full/base/model --output runs/ranks
 """
 
@@ -56,7 +56,7 @@ class FullPlan:
     """A whole run. ``minutes`` bound the pre-training of the base; the other stages take what they take."""
 
     size: str = "3m"
-    minutes: float = 90.0
+    minutes: float = 150.0
     tokenizer_pairs: int = 40_000
     pairs: int = 8_000
     rank: int = 32
