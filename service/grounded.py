@@ -1,13 +1,14 @@
 """Grounded grammars: a schema and the texts of one request, so that values come from the text.
 
 Owns the rules for leaves by their ``x-grounding``: *extract* leaves are spans of whole words of the texts, *normalize* leaves are dates and numbers that can be read
-in them (`schemas/readers.py`), everything else is the schema's own. A sub-schema without a grounded leaf, an object that takes properties of any name and an array
+in them (`schemas/readers.py`, `schemas/dates.py`), codes of currencies are ones that they name (`schemas/currencies.py`), everything else is the schema's own. A sub-schema without a grounded leaf, an object that takes properties of any name and an array
 with ``prefixItems`` are left to the JSON compiler, inline. How a text is cut and read is `service/sources.py`.
 """
 
 from __future__ import annotations
 
 import json
+import re
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -15,6 +16,7 @@ from decimal import Decimal
 from typing import Any
 
 from schemas.canonical import canonical_json
+from schemas.currencies import KNOWN
 from schemas.validation import validator
 from service.sources import Sources
 
@@ -28,6 +30,7 @@ _LONGEST = 400
 _CHAR = r'(\\([^u]|u[0-9a-f]{4})|[^\\])'
 _INK = r"(\\([^u]|u[0-9a-f]{4})|[^\\ ])"
 """One character of a JSON string, and one that is no space."""
+_CODE = re.compile("[A-Z]{3}")
 _NOTES = frozenset(("x-grounding", "x-format"))
 
 
@@ -80,6 +83,8 @@ class _Rules:
     def body(self, schema: Schema) -> str:
         if not _has_grounded(schema):
             return self.plain(schema)
+        if _is_currency(schema):
+            return self.currency(schema)
         if "$ref" in schema:
             return self.node(self.root["$defs"][schema["$ref"].removeprefix("#/$defs/")])
         if "anyOf" in schema and not set(schema) - {"anyOf"} - _NOTES:
@@ -128,6 +133,11 @@ class _Rules:
         return filled if least else f"{_literal('[]')} | {filled}"
 
     # leaves
+
+    def currency(self, schema: Schema) -> str:
+        """The codes that the texts name by code, sign or word; all of them where they name none."""
+        named = [code for code in schema["enum"] if code in self.sources.currencies or code not in KNOWN]
+        return " | ".join(_literal(canonical_json(code)) for code in named or schema["enum"])
 
     def is_untold(self, schema: Schema) -> bool:
         """Whether it is a grounded leaf for which the texts offer nothing."""
@@ -209,11 +219,17 @@ def _is_grounded_leaf(schema: Schema) -> bool:
     return kind == "normalize" and (shape in ("integer", "number") or (shape == "string" and schema.get("x-format") == "date"))
 
 
+def _is_currency(schema: Schema) -> bool:
+    """An enum of codes of currencies, one of which is known, and nothing else."""
+    codes = schema.get("enum", [])
+    return not set(schema) - {"enum", "type"} - _NOTES and any(code in KNOWN for code in codes) and all(isinstance(code, str) and _CODE.fullmatch(code) for code in codes)
+
+
 def _has_grounded(schema: Any) -> bool:
     """Whether a grounded leaf is in it; what it refers to is looked at when it is its turn."""
     if not isinstance(schema, dict):
         return False
-    if schema.get("x-grounding") in ("extract", "normalize") or "$ref" in schema:
+    if schema.get("x-grounding") in ("extract", "normalize") or "$ref" in schema or _is_currency(schema):
         return True
     inner = [*schema.get("properties", {}).values(), *schema.get("anyOf", ()), schema.get("items")]
     return any(map(_has_grounded, inner))

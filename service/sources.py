@@ -15,6 +15,7 @@ from functools import cached_property
 from itertools import accumulate
 
 from schemas.canonical import canonical_json
+from schemas.currencies import currencies
 from schemas.dates import dates
 from schemas.readers import numbers
 
@@ -52,6 +53,10 @@ class Sources:
     def numbers(self) -> frozenset[Decimal]:
         """Zero is always among them: notes say it as "none"."""
         return frozenset({Decimal(0), *(n for text in self.texts for n in numbers(text))})
+
+    @cached_property
+    def currencies(self) -> frozenset[str]:
+        return currencies(*self.texts)
 
     @cached_property
     def words(self) -> frozenset[str]:

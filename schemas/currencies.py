@@ -1,0 +1,42 @@
+"""Currencies: which of them a text names, English and Spanish.
+
+Owns the signs and words; a sign that several countries use names all of their currencies. Candidates, not choices. Run: `currencies("S/ 120 y 3 dólares")`.
+"""
+
+from __future__ import annotations
+
+import re
+
+from schemas.readers import flat
+
+_PESOS = ("MXN", "COP", "ARS", "CLP", "UYU", "DOP")
+_DOLLARS = ("USD", "CAD", "AUD", "NZD", "SGD", "HKD")
+_NAMED: dict[str, tuple[str, ...]] = {
+    "us$ u$s usd": ("USD",), "mx$": ("MXN",), "r$ reais real reales": ("BRL",), "c$ ca$": ("CAD",), "a$ au$": ("AUD",), "nz$": ("NZD",), "s$": ("SGD",), "hk$": ("HKD",),
+    "$": (*_DOLLARS, *_PESOS), "dollar dollars dolar dolares buck bucks": _DOLLARS, "peso pesos": _PESOS, "€ euro euros": ("EUR",), "£ quid sterling esterlina esterlinas": ("GBP",),
+    "pound pounds libra libras": ("GBP",), "s/ s/. sol soles": ("PEN",), "franc francs franco francos fr.": ("CHF",), "¥ yen yenes": ("JPY",), "cn¥ yuan yuanes rmb renminbi ¥": ("CNY",),
+    "₹ rupee rupees rupia rupias": ("INR",), "boliviano bolivianos": ("BOB",), "guarani guaranies": ("PYG",), "quetzal quetzales": ("GTQ",), "kr krona kronor corona coronas": ("SEK", "NOK", "DKK"),
+    "zloty zlotys": ("PLN",), "rand rands": ("ZAR",), "won wons": ("KRW",), "₺ lira liras": ("TRY",),
+}  # fmt: skip
+KNOWN = frozenset(code for codes in _NAMED.values() for code in codes)
+"""The currencies whose signs and words are known here."""
+
+
+def _codes() -> dict[str, frozenset[str]]:
+    """Sign or word -> the codes it can stand for; each code stands for itself."""
+    words = [*((code.lower(), (code,)) for code in KNOWN), *((word, codes) for said, codes in _NAMED.items() for word in said.split())]
+    return {word: frozenset(code for other, codes in words if other == word for code in codes) for word, _ in words}
+
+
+def _alone(word: str) -> str:
+    """The word, where letters do not go on before or after it; figures may ("12EUR", "MXN300")."""
+    return ("(?<![^\\W\\d_])" if word[0].isalpha() else "") + re.escape(word) + ("(?![^\\W\\d_])" if word[-1].isalpha() else "")
+
+
+_CODES = _codes()
+_ANY = re.compile("|".join(map(_alone, sorted(_CODES, key=len, reverse=True))))
+
+
+def currencies(*texts: str) -> frozenset[str]:
+    """The ISO 4217 codes of every currency that is named."""
+    return frozenset(code for text in texts for found in _ANY.finditer(flat(text)) for code in _CODES[found[0]])
