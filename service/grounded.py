@@ -222,7 +222,8 @@ def _is_grounded_leaf(schema: Schema) -> bool:
 def _is_currency(schema: Schema) -> bool:
     """An enum of codes of currencies, one of which is known, and nothing else."""
     codes = schema.get("enum", [])
-    return not set(schema) - {"enum", "type"} - _NOTES and any(code in KNOWN for code in codes) and all(isinstance(code, str) and _CODE.fullmatch(code) for code in codes)
+    are_codes = all(isinstance(code, str) and _CODE.fullmatch(code) for code in codes)
+    return not set(schema) - {"enum", "type"} - _NOTES and are_codes and not KNOWN.isdisjoint(codes)
 
 
 def _has_grounded(schema: Any) -> bool:

@@ -177,7 +177,8 @@ def test_a_currency_is_one_that_the_text_names() -> None:
     paid = grammar(closed(currency=codes), "it cost S/ 12")
     assert [code for code in codes["enum"] if takes(paid, {"currency": code})] == ["PEN", "XTS"], "one that nobody knows the words of is always there"
     assert [code for code in ("USD", "EUR", "PEN") if takes(grammar(closed(currency={"enum": ["USD", "EUR", "PEN"]}), "it cost 12"), {"currency": code})] == ["USD", "EUR", "PEN"]
-    assert takes(grammar(closed(size={"enum": ["XL", "USD"]}), "it cost S/ 12"), {"size": "USD"}), "not an enum of currencies"
+    for other in ("XL", {"a": 1}, [1], None, 3):
+        assert takes(grammar(closed(size={"enum": [other, "USD"]}), "it cost S/ 12"), {"size": "USD"}), "not an enum of currencies"
 
 
 def test_a_date_is_one_that_can_be_read() -> None:
