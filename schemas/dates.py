@@ -116,7 +116,11 @@ _TOKEN = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class _Token:
-    """``letter`` says what it can be; ``days``, ``month``, ``years`` what it tells; ``dated``: (year or None, month, day) it stands for by itself."""
+    """``letter`` says what it can be; ``days``, ``month``, ``years`` what it tells; ``dated``: (year or None, month, day) it stands for by itself.
+
+    Letters: D a day in figures or words, S one that can be nothing else ("3rd"), B day or year, M month, Y year, W day of the week, I date in digits, N one without a year, K month with its
+    year, Q quarter or half, u "quarter", k "week", t "the", o "of", c "to", x anything else.
+    """
 
     letter: str
     start: int
@@ -187,7 +191,8 @@ def _ends_id(words: str, start: int) -> bool:
 def _numeric(kind: str, parts: list[int], said: str) -> Iterator[tuple[int | None, int, int]]:
     """(year, month, day) of a date in digits; days and months change places where they can."""
     if kind == "iso":
-        yield parts[0], parts[1], parts[2]
+        if parts[0] and 1 <= parts[1] <= 12:
+            yield parts[0], parts[1], parts[2]
         return
     year = None if kind == "dm" else parts[-1] if parts[-1] > 99 else 2000 + parts[-1]
     if kind in ("named", "american"):
