@@ -1,0 +1,181 @@
+"""The tokens of a text as dates see it: what each word or figure can be, and the number, month or years it tells.
+
+Owns the words and signs; how tokens make a date is `schemas/dates.py`. Run: `[token.letter for token in tokens("from 5 to 11 october 2026")]`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+
+from schemas.number_words import word_mentions
+
+_MONTHS = (
+    "january february march april may june july august september october november december",
+    "enero febrero marzo abril mayo junio julio agosto septiembre octubre noviembre diciembre",
+)
+_WEEKDAYS = (
+    "monday tuesday wednesday thursday friday saturday sunday", "lunes martes miercoles jueves viernes sabado domingo",
+)  # fmt: skip
+_ORDINALS = {
+    word: number
+    for words in (
+        "first second third fourth fifth sixth seventh eighth ninth tenth eleventh twelfth thirteenth fourteenth fifteenth sixteenth seventeenth eighteenth nineteenth twentieth",
+        "primero segundo tercero cuarto quinto sexto septimo octavo noveno decimo", "primer segunda tercer cuarta", "primera segunda tercera cuarta",
+    )
+    for number, word in enumerate(words.split(), 1)
+} | {"thirtieth": 30}  # fmt: skip
+_PERIODS = {"quarter": 3, "trimestre": 3, "trim": 3, "half": 6, "semestre": 6, "mitad": 6}
+_WEEKISH = frozenset(("week", "weeks", "wk", "semana", "semanas", "sem", "w/c"))
+_OF = frozenset(("of", "de", "month", "mes", "year", "ano", "in", "en", "this", "este"))
+_THE = frozenset(("the", "el", "los", "on", "del", "day", "days", "dia", "dias", "by", "since", "from", "desde", "before", "after", "antes", "pasado", "past", "around", "sobre"))
+_TO = frozenset(("to", "through", "thru", "until", "till", "til", "up", "and", "y", "e", "or", "o", "u", "al", "a", "hasta"))
+_NO_DAY = re.compile(r"\s?(?:%|€|[$£]|percent|per cent|por ciento|pct|ms\b|k\b|mil\b|miles\b|s\b|secs?\b|segs?\b|seconds|segundos|mins?\b|minut)")
+_ID_BEFORE = re.compile(r"([^\W\d_]+)[-_]\Z")
+
+_TOKEN = re.compile(
+    r"""
+    (?P<iso>(?<!\d)\d{4}(?P<m1>[-/.])\d{1,2}(?P=m1)\d{1,2}(?!\d))
+    |(?P<dmy>(?<!\d)\d{1,2}(?P<m2>[-/.])\d{1,2}(?P=m2)(?:\d{4}|\d{2})(?!\d))
+    |(?P<named>(?<!\d)\d{1,2}(?P<m3>[-/.])[^\W\d_]{3,10}\.?(?P=m3)(?:\d{4}|\d{2})(?!\d))
+    |(?P<american>(?<!\w)[^\W\d_]{3,10}\.?(?P<m4>[-/.])\d{1,2}(?P=m4)(?:\d{4}|\d{2})(?!\d))
+    |(?P<ym>(?<!\d)(?:19|20)\d\d[-/](?:0?[1-9]|1[0-2])(?!\d))
+    |(?P<my>(?<!\d)(?:0?[1-9]|1[0-2])[-/.](?:19|20)\d\d(?!\d))
+    |(?P<dm>(?<!\d)\d{1,2}/\d{1,2}(?![\d/]))
+    |(?P<quarter>(?<![^\W\d_])[qt]\s?[1-4](?!\d)|(?<!\w)[1-4]\s?[qt](?!\w)|(?<![^\W\d_])[hs]\s?[12](?!\d)|(?<!\w)[12]\s?[hs](?!\w))(?:(?:[-/]|\s?['’])(?P<short_of_quarter>\d\d)(?!\d))?
+    |(?P<item>\(\d{1,2}\)|\#\s?\d+|(?m:^)[\s>*•-]*\d{1,2}\))
+    |(?P<short>(?:['’]|\bfy\s?)(?:(?:19|20)\d\d|\d\d)(?!\d))
+    |(?P<year>(?<![\w.,])(?:19|20)\d\d(?!\d|[.,]\d))
+    |(?P<nth>\d{1,2}(?:\.?[ºª°]|(?:st|nd|rd|th|ro|er|do|to|vo|mo)\b))
+    |(?P<figure>[$€£]\s?\d[\d.,]*|\d{1,2}:\d\d|\d+(?:[.,]\d{3})+(?!\d)|\d+[.,]\d{1,2}(?!\d)|\d+[^\W\d_]\w*|(?<=[^\W\d_])\d+)
+    |(?P<number>\d+)
+    |(?P<word>w/c|[^\W\d_]+)
+    |(?P<to>[-–—→/&]|\.{2,}|…)
+    |(?P<of>[,.()])
+    |(?P<other>[^\s\w]|_)
+    """,
+    re.VERBOSE,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """``letter`` says what it can be; ``days``, ``month``, ``years`` what it tells; ``dated``: (year or None, month, day) it stands for by itself.
+
+    Letters: D a day in figures or words, S one that can be nothing else ("3rd"), B day or year, M month, Y year, W day of the week, I date in digits, N one without a year, K month with its
+    year, Q quarter or half, u "quarter", k "week", t "the", o "of", c "to", x anything else.
+    """
+
+    letter: str
+    start: int
+    end: int
+    days: tuple[int, ...] = ()
+    month: int = 0
+    years: tuple[int, ...] = ()
+    dated: tuple[tuple[int | None, int, int], ...] = ()
+    months: int = 0
+    word: str = ""
+
+
+def tokens(words: str) -> Iterator[Token]:
+    """The tokens of a flat text; a run of number words is one."""
+    runs = _number_runs(words)
+    at = 0
+    while found := _TOKEN.search(words, at):
+        start, at = found.span()
+        if found.lastgroup == "word" and start in runs and found[0] not in _PERIODS and found[0] not in _ORDINALS:
+            at, values = runs[start]
+            days = tuple(v for v in values if 1 <= v <= 31)
+            ordinal = _TOKEN.match(words, at + 1) if any(v in (20, 30) for v in days) and words[at : at + 1] in (" ", "-") else None
+            if ordinal and ordinal[0] in _ORDINALS and _ORDINALS[ordinal[0]] < 10:
+                at, days = ordinal.end(), tuple(v + _ORDINALS[ordinal[0]] for v in days if v in (20, 30))
+            years = tuple(v for v in values if 1990 <= v <= 2099)
+            yield Token("B" if days and years else "Y" if years else "D" if days else "x", start, at, days, years=years)
+        else:
+            yield from _token(found, words)
+
+
+def _number_runs(words: str) -> dict[int, tuple[int, list[int]]]:
+    """Where runs of number words begin -> where they end and the whole numbers up to 2099 they can stand for."""
+    runs: dict[int, tuple[int, list[int]]] = {}
+    for value, start, end in word_mentions(words):
+        if value == value.to_integral_value() and 0 < value <= 2099:
+            runs.setdefault(start, (end, []))[1].append(int(value))
+    return {start: (end, sorted(set(values))) for start, (end, values) in runs.items()}
+
+
+def _token(found: re.Match[str], words: str) -> Iterator[Token]:
+    kind, said, (start, end) = str(found.lastgroup), found[0], found.span()
+    parts = [int(p) for p in re.findall(r"\d+", said)] if kind != "figure" and len(said) < 40 else [0]
+    if kind in ("iso", "dmy", "named", "american", "dm"):
+        yield Token("N" if kind == "dm" else "I", start, end, dated=tuple(_numeric(kind, parts, said)))
+    elif kind in ("ym", "my"):
+        year, month = parts if kind == "ym" else reversed(parts)
+        yield Token("K", start, end, month=month, years=(year,))
+    elif kind in ("quarter", "short_of_quarter"):
+        number = int(re.sub(r"\D", "", found["quarter"]))
+        yield Token("Q", start, end, month=number, months=3 if set(found["quarter"]) & set("qt") else 6, years=(2000 + parts[-1],) if kind == "short_of_quarter" else ())
+    elif kind in ("short", "year"):
+        yield Token("Y", start, end, years=(parts[0] if parts[0] > 99 else 2000 + parts[0],))
+    elif kind in ("nth", "number"):
+        is_day = 1 <= parts[0] <= 31 and len(said) <= 5 and (kind == "nth" or not (_NO_DAY.match(words, end) or _ends_id(words, start)))
+        yield Token(("S" if kind == "nth" else "D") if is_day else "x", start, end, days=(parts[0],) if is_day else ())
+    elif kind == "word":
+        yield _word(said, start, end)
+    else:
+        yield Token({"to": "c", "of": "o"}.get(kind, "x"), start, end)
+
+
+def _ends_id(words: str, start: int) -> bool:
+    """Whether a number is the last part of an id such as refund-desk-2; that of "May-5" is not."""
+    before = _ID_BEFORE.search(words, max(0, start - 12), start)
+    return before is not None and not months_named(before[1])
+
+
+def _numeric(kind: str, parts: list[int], said: str) -> Iterator[tuple[int | None, int, int]]:
+    """(year, month, day) of a date in digits; days and months change places where they can."""
+    if kind == "iso":
+        if parts[0] and 1 <= parts[1] <= 12:
+            yield parts[0], parts[1], parts[2]
+        return
+    year = None if kind == "dm" else parts[-1] if parts[-1] > 99 else 2000 + parts[-1]
+    if kind in ("named", "american"):
+        name = re.search(r"[^\W\d_]+", said)
+        yield from ((year, month, parts[0]) for month in (months_named(name[0]) if name else ()))
+        return
+    for day, month in {(parts[0], parts[1]), (parts[1], parts[0])}:
+        if 1 <= month <= 12:
+            yield year, month, day
+
+
+def _word(word: str, start: int, end: int) -> Token:
+    if months := months_named(word):
+        return Token("M", start, end, month=months[0], word=word)
+    if word in _ORDINALS:
+        return Token("D", start, end, days=(_ORDINALS[word],), word=word)
+    if word in _PERIODS:
+        return Token("u", start, end, months=_PERIODS[word])
+    if word in _WEEKISH:
+        return Token("k", start, end)
+    if (weekday := _weekday(word)) is not None:
+        return Token("W", start, end, days=(weekday,))
+    return Token("t" if word in _THE else "o" if word in _OF else "c" if word in _TO else "x", start, end, word=word)
+
+
+@lru_cache(maxsize=4096)
+def months_named(word: str) -> tuple[int, ...]:
+    """The months whose name begins with a word of at least three letters, 1 for January."""
+    if word in ("sept", "setiembre", "set"):
+        return (9,)
+    if len(word) < 3:
+        return ()
+    return tuple(dict.fromkeys(number for names in _MONTHS for number, name in enumerate(names.split(), 1) if name.startswith(word)))
+
+
+@lru_cache(maxsize=4096)
+def _weekday(word: str) -> int | None:
+    if len(word) < 3:
+        return None
+    return next((number for names in _WEEKDAYS for number, name in enumerate(names.split()) if name.startswith(word)), None)
