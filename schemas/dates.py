@@ -13,7 +13,7 @@ import datetime as dt
 import re
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import IntEnum
 
 from schemas.date_tokens import Token, tokens
@@ -112,7 +112,7 @@ def _forms(number: int, text: str) -> Iterator[_Form]:
     letters = "".join(token.letter for token in found_tokens)
     for found in _FORM.finditer(letters):
         for form in _of_kind(str(found.lastgroup), found_tokens[found.start() : found.end()], number, "k" in letters[max(0, found.start() - _WEEK_LETTERS) : found.start()]):
-            yield _Form(number, places[form.start], places[form.end - 1] + 1, form.days, form.month, form.months, form.years, form.weekday, form.week)
+            yield replace(form, start=places[form.start], end=places[form.end - 1] + 1)
     for found in _NUMBERED_WEEK.finditer(words):
         if 1 <= int(found[1]) <= 53:
             yield _Form(number, places[found.start()], places[found.end() - 1] + 1, week=int(found[1]))
