@@ -30,7 +30,7 @@ def train(folder: Path, plan: PretrainPlan, init: Path | None = None) -> tuple[P
 
 def test_a_run_leaves_a_base_that_the_server_and_transformers_load(tmp_path: Path) -> None:
     exported, _ = train(tmp_path, PLAN)
-    assert read_base(exported).config.prefix_lm
+    assert read_base(exported).config.prefix_lm and json.loads((exported / "config.json").read_text())["lookup_layer"] == 1, "what serving and fine-tuning go by"
     model = MistralForCausalLM.from_pretrained(exported)
     assert model.config.num_hidden_layers == 2 and not any("linear" in name for name in load_weights(exported)), "the tag head stays behind"
     facts = json.loads((exported / "metadata.json").read_text())
