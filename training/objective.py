@@ -1,4 +1,5 @@
-"""What pre-training and fine-tuning ask of a model: to write the report, to choose well in it, to look where a value is stated and to carry off what it says.
+"""What pre-training and fine-tuning ask of a model: to write the report, to choose well in it, to look where a value is stated, to carry off what it
+says and to see where it ends.
 
 Owns the losses on a batch as mean nats; what each token is about is `training/tagging.py`.
 """
@@ -11,20 +12,21 @@ from typing import Any, NamedTuple
 from torch import Tensor, nn
 
 from training.prefix import attention_mask, prompt_lengths
-from training.tagging import IGNORED, choices, lookup_loss, naming_loss
+from training.tagging import IGNORED, choices, following_loss, lookup_loss, naming_loss
 
 
 class Losses(NamedTuple):
     """Means over tokens, in nats.
 
     ``report``: all of its tokens, most of which are form and soon known. ``choosing``: those where it says whether there is a value, and how it begins; they are
-    counted again. ``looking``: where the lookup heads attend. ``naming``: which token they carry off from there.
+    counted again. ``looking``: where the lookup heads attend. ``naming``: which token they carry off from there. ``following``: where a copy goes on, and ends.
     """
 
     report: Tensor
     choosing: Tensor
     looking: Tensor
     naming: Tensor
+    following: Tensor
 
 
 def read(model: Any, backbone: Callable[..., Any], batch: dict[str, Tensor], *, all_layers: bool = False) -> Any:
@@ -48,10 +50,10 @@ def completion_loss(model: Any, backbone: Callable[..., Any], batch: dict[str, T
 
 def losses(model: Any, states: Any, batch: dict[str, Tensor], layer: int) -> Losses:
     """All of them for a batch with ``tags`` (rows, length, 3); ``states``: all hidden states of `read`, ``layer``: the one whose heads are shown where to look."""
-    hidden, in_report = states.hidden_states[layer], batch["labels"] != IGNORED
+    hidden, ids, tags, in_report = states.hidden_states[layer], batch["input_ids"], batch["tags"], batch["labels"] != IGNORED
     of_token = token_losses(model, states.last_hidden_state, batch["labels"])
-    chosen = of_token[choices(batch["tags"], in_report)[in_report[:, 1:]]]
+    chosen = of_token[choices(tags, in_report)[in_report[:, 1:]]]
     return Losses(
-        of_token.mean(), chosen.mean() if len(chosen) else of_token.new_zeros(()),
-        lookup_loss(model, hidden, batch["tags"], in_report, layer), naming_loss(model, hidden, batch["input_ids"], batch["tags"], in_report, layer),
+        of_token.mean(), chosen.mean() if len(chosen) else of_token.new_zeros(()), lookup_loss(model, hidden, tags, in_report, layer),
+        naming_loss(model, hidden, ids, tags, in_report, layer), following_loss(model, hidden, ids, tags, in_report, layer),
     )  # fmt: skip

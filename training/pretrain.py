@@ -237,7 +237,7 @@ def has_bf16(device: str) -> bool:
 
 
 def _step(learner: Learner, steps: list[torch.optim.Optimizer], batch: dict[str, Tensor], share: float, device: str) -> Tensor:
-    """One step; returns the learner's losses, (5,)."""
+    """One step; returns the learner's losses, (6,)."""
     for optimizer in steps:
         for group in optimizer.param_groups:
             group["lr"] = group["base_lr"] * share
@@ -264,11 +264,11 @@ class _Log:
         now = time.monotonic()
         if now - self.since < self.every_s:
             return
-        mean, choosing, looking, naming, tagging = torch.stack(self.losses).mean(dim=0).tolist()
+        mean, choosing, looking, naming, following, tagging = torch.stack(self.losses).mean(dim=0).tolist()
         rate = (progress.tokens - self.tokens) / (now - self.since) if self.tokens else float("nan")
-        self.report(f"{progress.share(plan):6.1%}  {progress.tokens / 1e6:7.1f}M tokens  loss {mean:.4f}  chooses {choosing:.2f}  tags {tagging:.2f}  looks {looking:.2f}  names {naming:.2f}  lr x{share:.2f}  {rate / 1e3:.1f}k tokens/s")
+        self.report(f"{progress.share(plan):6.1%}  {progress.tokens / 1e6:7.1f}M tokens  loss {mean:.4f}  chooses {choosing:.2f}  tags {tagging:.2f}  looks {looking:.2f}  names {naming:.2f}  follows {following:.2f}  lr x{share:.2f}  {rate / 1e3:.1f}k tokens/s")
         with self.path.open("a") as file:
-            file.write(json.dumps({**asdict(progress), "loss": mean, "choice_loss": choosing, "tag_loss": tagging, "lookup_loss": looking, "naming_loss": naming, "tokens_per_s": rate}) + "\n")
+            file.write(json.dumps({**asdict(progress), "loss": mean, "choice_loss": choosing, "tag_loss": tagging, "lookup_loss": looking, "naming_loss": naming, "following_loss": following, "tokens_per_s": rate}) + "\n")
         self.losses, self.since, self.tokens = [], now, progress.tokens
 
 

@@ -8,6 +8,8 @@ Knowing is not looking: the first heads of the layer above are shown where to lo
 the token that begins its statement, or to the first token of the prompt where the note says nothing. And looking is not reading: by that layer a token has become
 its meaning, and what it was spelled like is lost unless something asks for it. So what these heads carry away from a statement's first token must name that token.
 
+Beginning is not ending: while a statement is copied, the layer's last head is shown where the copy goes on, up to the token after its last one.
+
 Owns the head, the targets and the losses. Sources: Caruana, "Multitask Learning" (1997); Ramshaw and Marcus, "Text Chunking using Transformation-Based
 Learning" (1995), for begin and inside.
 """
@@ -84,23 +86,46 @@ def lookup_loss(model: Any, hidden: Tensor, tags: Tensor, in_report: Tensor, lay
 
     ``hidden`` (rows, length, hidden_size) is the layer's input, ``tags`` (rows, length, 3), ``in_report`` (rows, length) bool.
     """
-    block, length = model.model.layers[layer], tags.size(1)
-    attention, normed = block.self_attn, block.input_layernorm(hidden)
-    places = torch.arange(length, device=hidden.device)
-    query, key = (_heads(projection(normed), attention.head_dim) for projection in (attention.q_proj, attention.k_proj))  # (rows, heads, length, head_dim)
-    query, key = apply_rotary_pos_emb(query, key, *model.model.rotary_emb(normed, places[None]))
-    shown = lookup_heads(model)
-    query, key = query[:, :shown], key.repeat_interleave(query.size(1) // key.size(1), dim=1)[:, :shown]
     row, place = (in_report & (tags[..., 0] != IGNORED)).nonzero(as_tuple=True)
     wanted = _statements(tags, in_report, row, place)
     found = wanted.any(dim=1)
     if not bool(found.any()):
         return hidden.new_zeros(())
     row, place, wanted = row[found], place[found], wanted[found]
-    scores = (query @ key.transpose(2, 3)).transpose(1, 2)[row, place].float() / attention.head_dim**0.5  # (asking tokens, heads, length)
-    scores = scores.masked_fill((places > place[:, None])[:, None], -math.inf)
+    scores = _scores(model, hidden, layer, slice(lookup_heads(model)), row, place)
     loss: Tensor = (scores.logsumexp(dim=-1) - scores.masked_fill(~wanted[:, None], -math.inf).logsumexp(dim=-1)).mean()
     return loss
+
+
+def following_loss(model: Any, hidden: Tensor, ids: Tensor, tags: Tensor, in_report: Tensor, layer: int) -> Tensor:
+    """Mean cross-entropy in nats of where the last head of ``layer`` attends while a statement is copied: to the token after the one just written.
+
+    There it finds what comes next, and past the last token of a statement, that it has ended. Shapes as for `naming_loss`.
+    """
+    followed = copied(ids, tags, in_report)
+    if not followed:
+        return hidden.new_zeros(())
+    row, place, target = torch.tensor(followed, device=hidden.device).unbind(1)
+    scores = _scores(model, hidden, layer, slice(-1, None), row, place)
+    return F.cross_entropy(scores.squeeze(1), target)
+
+
+def copied(ids: Tensor, tags: Tensor, in_report: Tensor) -> list[tuple[int, int, int]]:
+    """(row, place in the report, place in the note after what stands there) of each token that is copied from the statement that its report asks for."""
+    out: list[tuple[int, int, int]] = []
+    for row, (tokens, told, inside) in enumerate(zip(ids.tolist(), tags.tolist(), in_report.tolist(), strict=True)):
+        begins = {(kind, item): i for i, (kind, begin, item) in reversed(list(enumerate(told))) if kind > 0 and begin == 1 and not inside[i]}
+        for i in range(len(tokens) - 1):
+            kind, _, item = told[i]
+            if inside[i] and kind > 0 and told[i + 1][0] == IGNORED and (kind, item) in begins:
+                start = source = begins[kind, item]
+                place = i + 1
+                while source < len(tokens) - 1 and inside[place] and told[source] == [kind, int(source == start), item] and tokens[source] == tokens[place]:
+                    out.append((row, place, source + 1))
+                    source, place = source + 1, place + 1
+                    if place == len(tokens):
+                        break
+    return out
 
 
 def naming_loss(model: Any, hidden: Tensor, ids: Tensor, tags: Tensor, in_report: Tensor, layer: int) -> Tensor:
@@ -117,6 +142,18 @@ def naming_loss(model: Any, hidden: Tensor, ids: Tensor, tags: Tensor, in_report
     values = values.repeat_interleave(int(model.config.num_attention_heads) // values.size(1), dim=1)
     carried = attention.o_proj(torch.cat([values[:, :shown], torch.zeros_like(values[:, shown:])], dim=1).flatten(1))
     return F.cross_entropy(model.lm_head(model.model.norm(carried)).float(), ids[begins])
+
+
+def _scores(model: Any, hidden: Tensor, layer: int, heads: slice, row: Tensor, place: Tensor) -> Tensor:
+    """(places, heads, length): what some heads of a layer make of every earlier token, seen from some places."""
+    block, length = model.model.layers[layer], hidden.size(1)
+    attention, normed = block.self_attn, block.input_layernorm(hidden)
+    places = torch.arange(length, device=hidden.device)
+    query, key = (_heads(projection(normed), attention.head_dim) for projection in (attention.q_proj, attention.k_proj))  # (rows, heads, length, head_dim)
+    query, key = apply_rotary_pos_emb(query, key, *model.model.rotary_emb(normed, places[None]))
+    query, key = query[:, heads], key.repeat_interleave(query.size(1) // key.size(1), dim=1)[:, heads]
+    scores: Tensor = (query @ key.transpose(2, 3)).transpose(1, 2)[row, place].float() / attention.head_dim**0.5
+    return scores.masked_fill((places > place[:, None])[:, None], -math.inf)
 
 
 def _heads(projected: Tensor, size: int) -> Tensor:

@@ -13,19 +13,21 @@ import math
 import random
 import re
 import unicodedata
+from collections.abc import Callable
 from decimal import Decimal
 from functools import cache
 
 from mimesis import Address, Finance, Generic
 from mimesis.locales import Locale
 
-from training.phrasebook import Phrasebook
+from training.phrasebook import DRAWN, Phrasebook
 
 _NAME_LOCALES = {
     "en": (Locale.EN, Locale.EN_GB, Locale.EN_AU, Locale.EN_CA, Locale.DE, Locale.FR, Locale.IT, Locale.PT_BR, Locale.TR, Locale.PL,
            Locale.SV, Locale.NO, Locale.NL, Locale.CS, Locale.DA, Locale.HU, Locale.IS, Locale.ET, Locale.ES),
     "es": (Locale.ES, Locale.ES, Locale.ES_MX, Locale.ES_MX, Locale.ES_MX, Locale.PT_BR, Locale.IT, Locale.FR, Locale.EN, Locale.DE),
 }  # fmt: skip
+_DRAWN = re.compile(r"\{(" + "|".join(DRAWN) + r")\}")
 _HELDOUT_SHARE = 6  # one surname in six is kept for measuring
 _SYLLABLES = ["ka", "lo", "mi", "ter", "van", "sel", "dor", "ni", "ra", "po", "tu", "ben", "cla", "shi", "ro", "ez", "lin", "fa", "gra", "mon", "pi", "xa", "qui", "ol", "ber", "ti", "ya", "zu", "hen", "wo", "kri", "pla", "ste", "ña", "cho", "lle", "ri", "am", "ik", "oro", "una", "thi", "ngu", "yen", "ob", "ade", "ola", "chi", "dze", "wa", "mba", "nko", "siw", "ska", "ova", "eva", "ric", "son", "sen", "tte", "ieu", "oux", "gar", "tch"]  # fmt: skip
 
@@ -192,10 +194,31 @@ def made_up_phrase(rng: random.Random, book: Phrasebook) -> str:
     return " ".join(pick() for _ in range(rng.choice((1, 2, 3, 3, 4, 5))))
 
 
+def drawn(rng: random.Random, book: Phrasebook, words: str) -> str:
+    """A phrase with its names, companies, cities, made-up words, codes and numbers put in."""
+    makers: dict[str, Callable[[], str]] = {
+        "given": lambda: rng.choice(name_pool(book.lang, book.split)[0]), "surname": lambda: surname(rng, book.lang, book.split),
+        "company": lambda: rng.choice(company_pool(book.lang, book.split)), "city": lambda: rng.choice(place_pool(book.lang, book.split)),
+        "word": lambda: made_up_word(rng), "code": lambda: f"{''.join(rng.choices('ABCDEFGHKLMNPRSTVXZ', k=rng.choice((1, 2, 2, 3))))}-{rng.randrange(2, 1000)}",
+        "n": lambda: str(rng.randrange(2, 41)),
+    }  # fmt: skip
+    return _DRAWN.sub(lambda found: makers[found[1]](), words)
+
+
+def disturbed(rng: random.Random, book: Phrasebook, words: str) -> str:
+    """A phrase with a word or two that do not belong there: where it ends is to be told by what stands around it, not by what is likely inside it."""
+    parts = words.split(" ")
+    for place in rng.sample(range(len(parts)), min(len(parts), rng.choice((1, 1, 2)))):
+        parts[place] = made_up_word(rng) if rng.random() < 0.5 else book.nouns.expand(rng, rng.choice(("unit", "agent_word", "agent_role")))
+    return " ".join(parts)
+
+
 def phrase(rng: random.Random, book: Phrasebook, key: str) -> str:
     """A noun (or infinitive) phrase of a kind, at most 120 characters."""
     for _ in range(8):
-        words = book.nouns.expand(rng, key) if rng.random() < 0.9 or key == "action" else made_up_phrase(rng, book)
+        words = drawn(rng, book, book.nouns.expand(rng, key)) if rng.random() < 0.9 or key == "action" else made_up_phrase(rng, book)
+        if book.split == "train" and rng.random() < 0.1:  # notes to measure on hold phrases as people write them
+            words = disturbed(rng, book, words)
         if len(words) <= 110:
             return words
     return words[:110].rsplit(" ", 1)[0]

@@ -222,6 +222,44 @@ def test_the_naming_loss_teaches_heads_to_carry_the_token_they_look_at() -> None
     assert naming_loss(model, hidden, ids, torch.full_like(found, IGNORED), in_report, 1).item() == 0.0
 
 
+def test_a_copy_is_followed_to_the_token_after_its_last_one() -> None:
+    from training.tagging import copied
+
+    note = [UNTAGGED, (5, 1, 1), (5, 0, 1), (6, 1, 0), OUTSIDE, (5, 1, 2), OUTSIDE]
+    #        ask       copy     copy     close    ask: another   ask       copy     differs   ask: untold
+    report = [(5, 1, 1), UNTAGGED, UNTAGGED, UNTAGGED, (6, 1, 0), UNTAGGED, (5, 1, 2), UNTAGGED, UNTAGGED, OUTSIDE]
+    ids = [1, 20, 21, 30, 2, 22, 2] + [3, 20, 21, 4, 3, 31, 3, 22, 20, 3]
+    in_report = torch.tensor([[False] * len(note) + [True] * len(report)])
+    assert copied(torch.tensor([ids]), torch.tensor([note + report]), in_report) == [(0, 8, 2), (0, 9, 3), (0, 14, 6)]
+    cut = len(note) + 2  # a report that breaks off while it copies
+    assert copied(torch.tensor([ids[:cut]]), torch.tensor([(note + report)[:cut]]), in_report[:, :cut]) == [(0, 8, 2)]
+
+
+def test_the_following_loss_teaches_the_last_head_and_no_other() -> None:
+    from transformers import MistralForCausalLM
+
+    from tests import tiny
+    from training.tagging import following_loss, lookup_heads
+
+    torch.manual_seed(0)
+    model = MistralForCausalLM(tiny.config(num_key_value_heads=4))
+    ids = torch.tensor([[1, 20, 21, 2, 3, 20, 21, 4]])
+    hidden = torch.randn(1, 8, 32)
+    found = torch.tensor([[UNTAGGED, (5, 1, 0), (5, 0, 0), OUTSIDE, (5, 1, 0), UNTAGGED, UNTAGGED, UNTAGGED]])
+    in_report = torch.tensor([[False] * 4 + [True] * 4])
+    attention = model.model.layers[1].self_attn
+    optimizer = torch.optim.Adam([attention.q_proj.weight, attention.k_proj.weight], lr=0.05)
+    others = attention.q_proj.weight[: lookup_heads(model) * attention.head_dim].clone()
+    before = following_loss(model, hidden, ids, found, in_report, 1).item()
+    for _ in range(80):
+        optimizer.zero_grad()
+        following_loss(model, hidden, ids, found, in_report, 1).backward()
+        optimizer.step()
+    assert following_loss(model, hidden, ids, found, in_report, 1).item() < min(0.1, before)
+    assert torch.equal(attention.q_proj.weight[: lookup_heads(model) * attention.head_dim], others)
+    assert following_loss(model, hidden, ids, torch.full_like(found, IGNORED), in_report, 1).item() == 0.0
+
+
 def test_choices_are_the_tokens_after_those_that_ask() -> None:
     from training.tagging import choices
 

@@ -189,11 +189,13 @@ def test_sequences_join_while_others_run() -> None:
     executor = RandomExecutor(VOCAB, num_slots=3)
     draw = random.Random(3)
     jobs = [random_job(draw) for _ in range(30)]
+    executor.gate.clear()  # the first pass waits until there are others to join
     with engine_of(executor) as engine:
         futures = []
         for asked, matcher in jobs:
             futures.append(engine.submit(masked(asked, matcher)))
-            time.sleep(draw.random() / 500)
+            if len(futures) == 10:
+                executor.gate.set()
         for (asked, matcher), future in zip(jobs, futures, strict=True):
             assert plain(asked, None if matcher is None else matcher.fresh(forcing=False), VOCAB).same_as(future.result(WAIT_S))
     assert max(map(len, executor.passes)) > 1

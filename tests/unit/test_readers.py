@@ -466,7 +466,7 @@ def test_no_text_of_the_longest_length_takes_long(first: str, piece: str) -> Non
     began = time.process_time()
     numbers(text)
     dates(text)
-    assert time.process_time() - began < 1.0
+    assert time.process_time() - began < 5.0  # 0.4 s at most on an idle core; reading that grows with the square takes minutes
 
 
 PIECES = st.sampled_from([*"0123456789.,'-/ :%$€kM\n\u00a0", "one", "and", "point", "hundred", "mil", "millones", "y", "coma", "May", "2026", "week", "Q1", "menos"])

@@ -1,6 +1,7 @@
 """Hand-written wordings, English and Spanish: loading, picking, and expanding the noun grammar.
 
-``train/`` and ``heldout/`` were written by different people; what both happen to say is left out of ``heldout`` when it is loaded, so that measuring
+One folder for each split and language: ``governance*.yaml`` (the facts), ``discourse*.yaml`` (what stands around them), ``requests.yaml``, ``nouns.yaml`` (a grammar
+of phrases) and ``phrases*.yaml`` (more of them, by other authors). ``train/`` and ``heldout/`` were written by different people; what both happen to say is left out of ``heldout`` when it is loaded, so that measuring
 never meets a wording or a noun of training (labels of fields and one-word names of levels are no wordings). ``concepts/`` words the facts of generated
 schemas. Owns wordings only: what a wording is used for is decided by ``training.verbalize``.
 """
@@ -23,6 +24,9 @@ HERE = Path(__file__).parent
 LANGS = ("en", "es")
 SPLITS = ("train", "heldout")
 
+DRAWN = ("given", "surname", "company", "city", "word", "code", "n")
+"""What a phrase may have inside that is no wording: a name, a company, a city, a made-up word, a code, a small number."""
+
 _KEY = re.compile(r"\{([a-z_]+)\}")
 _BARE = re.compile(r"\w+")
 
@@ -41,17 +45,23 @@ def read_yaml(path: Path) -> Any:
 
 @dataclass(frozen=True)
 class Nouns:
-    """A grammar of noun phrases: ``{key}`` inside an entry is expanded recursively."""
+    """A grammar of noun phrases: ``{key}`` inside an entry is expanded recursively.
+
+    ``others``: grammars of further authors, each closed in itself; a phrase that several of them can make is drawn from all alike. Keys of `DRAWN` are left in
+    place for `training.values`, which has the pools.
+    """
 
     source: str
     rules: dict[str, list[str]]
+    others: tuple[Nouns, ...] = ()
 
     def expand(self, rng: random.Random, key: str) -> str:
-        try:
-            entry = rng.choice(self.rules[key])
-        except KeyError as error:
-            raise PhrasebookError(f"{self.source}: unknown key {key!r}") from error
-        return _KEY.sub(lambda m: self.expand(rng, m[1]), entry)
+        """Raises: PhrasebookError naming a key that no grammar has."""
+        able = [grammar for grammar in (self, *self.others) if key in grammar.rules]
+        if not able:
+            raise PhrasebookError(f"{self.source}: unknown key {key!r}")
+        grammar = rng.choice(able)
+        return _KEY.sub(lambda m: m[0] if m[1] in DRAWN else grammar.expand(rng, m[1]), rng.choice(grammar.rules[key]))
 
 
 @dataclass(frozen=True)
@@ -112,15 +122,24 @@ def phrasebook(lang: str, split: str = "train") -> Phrasebook:
     folder = HERE / split / lang
     wordings: dict[str, Any] = {}
     for name in ("governance", "discourse", "requests"):
-        path = folder / f"{name}.yaml"
-        if path.exists():
-            wordings |= _keys_as_text(read_yaml(path))
+        for path in sorted(folder.glob(f"{name}*.yaml")):
+            wordings = _together(wordings, _keys_as_text(read_yaml(path)))
     nouns = read_yaml(folder / "nouns.yaml")
+    others = tuple(Nouns(str(path), read_yaml(path)) for path in sorted(folder.glob("phrases*.yaml")))
     if split != "train":
         trained = phrasebook(lang, "train")
         wordings = {kind: node if is_label(kind) else _without(node, trained.wordings.get(kind, [])) for kind, node in wordings.items()}
         nouns = {key: _without(entries, trained.nouns.rules.get(key, [])) for key, entries in nouns.items()}
-    return Phrasebook(lang, split, wordings, Nouns(str(folder / "nouns.yaml"), nouns))
+    return Phrasebook(lang, split, wordings, Nouns(str(folder / "nouns.yaml"), nouns, others))
+
+
+def _together(one: Any, other: Any) -> Any:
+    """Two nodes of books as one: lists end to end, each wording once."""
+    if isinstance(one, dict) != isinstance(other, dict):
+        raise PhrasebookError("a kind has members in one file and none in another")
+    if isinstance(one, dict):
+        return one | {key: _together(one[key], node) if key in one else node for key, node in other.items()}
+    return list(dict.fromkeys([*one, *other]))
 
 
 def is_label(kind: str) -> bool:
