@@ -15,9 +15,9 @@ from transformers import PreTrainedTokenizerBase
 
 from schemas.prompt import render
 from training.bindings import ASKING
-from training.marks import asked
+from training.marks import asked, normalized
 from training.synthesize import Pair
-from training.tagging import UNTAGGED, Tag, asked_tags, tags
+from training.tagging import UNTAGGED, Tag, report_tags, tags
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,10 @@ class PairEncoder:
 
 def _report_tags(pair: Pair, offsets: list[tuple[int, int]]) -> list[Tag]:
     schema = pair.schema or ASKING.get(str(pair.schema_id))
-    return asked_tags(asked(schema, json.loads(pair.report)) if schema and pair.marks else (), offsets)
+    if not schema or not pair.marks:
+        return [UNTAGGED] * len(offsets)
+    report = json.loads(pair.report)
+    return report_tags(asked(schema, report), normalized(schema, report), offsets)
 
 
 def _note_tags(pair: Pair, prompt: str, offsets: list[tuple[int, int]]) -> list[Tag]:

@@ -18,6 +18,7 @@ from training.text import MEANING, Text, plain
 from training.world import DECISIONS, LEVELS, OVERSIGHT, POLICIES, RESULTS, SEVERITIES, STATUSES, Facts
 
 _ITEM = re.compile(r"\.(\d+)(?=\.)")
+_DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
 
 _ENUMS: dict[str, tuple[str, ...]] = {
     "status": STATUSES, "oversight": OVERSIGHT, "approval.status": DECISIONS, "incidents.severity": SEVERITIES, "incidents.resolved": ("True", "False"),
@@ -97,8 +98,21 @@ def asked(schema: dict[str, Any], instance: Any) -> tuple[Mark, ...]:
     return tuple(mark for mark, _ in _asked(schema, instance, "", 0, 0, 0))
 
 
-def _asked(schema: dict[str, Any], value: Any, kind: str, item: int, begin: int, at: int) -> Iterator[tuple[Mark, int]]:
-    """``begin``: where the name of the value at ``at`` ends."""
+def normalized(schema: dict[str, Any], instance: Any) -> tuple[Mark, ...]:
+    """The characters of each date and number of the report that the note tells, with their kind: what is read there and not copied."""
+    return tuple(
+        Mark(mark.end, mark.end + len(_plain(value)), mark.kind, mark.item)
+        for mark, value in _asked(schema, instance, "", 0, 0, 0)
+        if mark.kind and (isinstance(value, int | float) and not isinstance(value, bool) or isinstance(value, str) and _DATE.fullmatch(value))
+    )
+
+
+def _plain(value: Any) -> str:
+    return value if isinstance(value, str) else canonical_json(value)
+
+
+def _asked(schema: dict[str, Any], value: Any, kind: str, item: int, begin: int, at: int) -> Iterator[tuple[Mark, Any]]:
+    """Each leaf's mark, and its value; ``begin``: where the name of the value at ``at`` ends."""
     schema, kind = _branch(schema, value, kind)
     if isinstance(value, dict):
         at += 1
@@ -112,7 +126,7 @@ def _asked(schema: dict[str, Any], value: Any, kind: str, item: int, begin: int,
             yield from _asked(schema["items"], inner, kind, number, at - 1, at)
             at += len(canonical_json(inner)) + 1
     elif kind:
-        yield Mark(begin, at + isinstance(value, str), _told_kind(schema, value, kind), item), at
+        yield Mark(begin, at + isinstance(value, str), _told_kind(schema, value, kind), item), value
 
 
 def _branch(schema: dict[str, Any], value: Any, kind: str) -> tuple[dict[str, Any], str]:

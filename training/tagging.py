@@ -5,7 +5,8 @@ what each word of a note states. A linear head on a middle layer learns to say s
 begins its statement, and which item of a list it belongs to. The head is no part of the base; what the layers below it had to learn is.
 
 Knowing is not looking: the first heads of the layer above are shown where to look. From each place of the report that asks for a fact they must attend to
-the token that begins its statement, or to the first token of the prompt where the note says nothing. And looking is not reading: by that layer a token has become
+the token that begins its statement, or to the first token of the prompt where the note says nothing; and while they write a date or a number, which is read and not
+copied, to any token of the statement. And looking is not reading: by that layer a token has become
 its meaning, and what it was spelled like is lost unless something asks for it. So what these heads carry away from a statement's first token must name that token.
 
 Beginning is not ending: while a statement is copied, the layer's last head is shown where the copy goes on, up to the token after its last one.
@@ -32,6 +33,12 @@ OUTSIDE: Tag = (0, 0, 0)
 IGNORED = -100
 UNTAGGED: Tag = (IGNORED, IGNORED, IGNORED)  # outside of the note, and in exercises, which have no marks
 MOST_ITEMS = 8
+
+
+def report_tags(asked: Sequence[Mark], normalized: Sequence[Mark], offsets: Sequence[tuple[int, int]]) -> list[Tag]:
+    """A tag for each token of a report: one that begins on those that ask for a value, one that goes on inside of a date or number."""
+    inside = [UNTAGGED if tag == UNTAGGED else (tag[0], 0, tag[2]) for tag in asked_tags(normalized, offsets)]
+    return [goes_on if tag == UNTAGGED else tag for tag, goes_on in zip(asked_tags(asked, offsets), inside, strict=True)]
 
 
 def asked_tags(marks: Sequence[Mark], offsets: Sequence[tuple[int, int]]) -> list[Tag]:
@@ -73,7 +80,8 @@ def choices(tags: Tensor, in_report: Tensor) -> Tensor:
     Every outcome counts alike: to count a value's first token and not the "null" that might have stood there would teach a bias. ``tags`` (rows, length, 3),
     ``in_report`` (rows, length).
     """
-    return ((tags[..., 0] != IGNORED) & in_report)[:, :-1] & in_report[:, 1:]
+    asks = (tags[..., 0] == 0) | (tags[..., 0] > 0) & (tags[..., 1] == 1)
+    return (asks & in_report)[:, :-1] & in_report[:, 1:]
 
 
 def lookup_heads(model: Any) -> int:
@@ -116,8 +124,8 @@ def copied(ids: Tensor, tags: Tensor, in_report: Tensor) -> list[tuple[int, int,
     for row, (tokens, told, inside) in enumerate(zip(ids.tolist(), tags.tolist(), in_report.tolist(), strict=True)):
         begins = {(kind, item): i for i, (kind, begin, item) in reversed(list(enumerate(told))) if kind > 0 and begin == 1 and not inside[i]}
         for i in range(len(tokens) - 1):
-            kind, _, item = told[i]
-            if inside[i] and kind > 0 and told[i + 1][0] == IGNORED and (kind, item) in begins:
+            kind, asks, item = told[i]
+            if inside[i] and kind > 0 and asks and told[i + 1] != told[i] and (kind, item) in begins:
                 start = source = begins[kind, item]
                 place = i + 1
                 while source < len(tokens) - 1 and inside[place] and told[source] == [kind, int(source == start), item] and tokens[source] == tokens[place]:
@@ -161,10 +169,11 @@ def _heads(projected: Tensor, size: int) -> Tensor:
 
 
 def _statements(tags: Tensor, in_report: Tensor, row: Tensor, place: Tensor) -> Tensor:
-    """(asking tokens, length) bool: the tokens that begin a statement of what is asked for; the first token where nothing is told."""
+    """(tagged tokens of reports, length) bool: the tokens that begin a statement of what is asked for; all of it while its value is written; the first token
+    where nothing is told."""
     asked = tags[row, place]
     note = tags[row].masked_fill(in_report[row][..., None], IGNORED)
-    out = (note[..., 0] == asked[:, None, 0]) & (note[..., 2] == asked[:, None, 2]) & (note[..., 1] == 1)
+    out = (note[..., 0] == asked[:, None, 0]) & (note[..., 2] == asked[:, None, 2]) & ((note[..., 1] == 1) | (asked[:, None, 1] == 0))
     untold = asked[:, 0] == 0
     out[untold] = False
     out[untold, 0] = True
