@@ -6,8 +6,9 @@ Owns the signs and words; a sign that several countries use names all of their c
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 
-from schemas.readers import flat
+from schemas.folding import flat
 
 _PESOS = ("MXN", "COP", "ARS", "CLP", "UYU", "DOP")
 _DOLLARS = ("USD", "CAD", "AUD", "NZD", "SGD", "HKD")
@@ -40,3 +41,8 @@ _ANY = re.compile("|".join(map(_alone, sorted(_CODES, key=len, reverse=True))))
 def currencies(*texts: str) -> frozenset[str]:
     """The ISO 4217 codes of every currency that is named."""
     return frozenset(code for text in texts for found in _ANY.finditer(flat(text)) for code in _CODES[found[0]])
+
+
+def currency_spans(words: str) -> Iterator[tuple[int, int]]:
+    """Where currencies are named in a text without accents and capitals (`schemas.folding.flat`)."""
+    return (found.span() for found in _ANY.finditer(words))

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field, replace
 from enum import IntEnum
 
 from schemas.date_tokens import Token, tokens
-from schemas.readers import flat_with_places
+from schemas.folding import flat_with_places
 
 FAR_DAYS = 200
 """A day without a year is in a year that brings it at most this near to a day that has one; where there is none, in any year that is named."""

@@ -7,12 +7,12 @@ model's to say. Time is linear in the text, whatever it holds. Run: `numbers("tw
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
 from decimal import Decimal
-from functools import lru_cache
 
+from schemas.currencies import currency_spans
+from schemas.folding import flat, flat_with_places
 from schemas.number_words import word_mentions
 
 _MOST = Decimal(10) ** 15
@@ -21,20 +21,14 @@ _MAX_GROUPS = 5
 """The longest run of digits, and the most groups of them, that are read as one number."""
 
 _DIGITS = re.compile(r"\d+(?:[.,'’\u00a0\u202f ]\d+)*")
+_MARK = r"[.,'’\u00a0\u202f ]"
 _SIGN = re.compile(r"(?:(?<![\w.,)])[-−–](?:[$€£]\s?)?|\b(?:minus|menos)\s)\Z", re.IGNORECASE)
 _UNIT = re.compile(
     r"\s?(k|mm|m|bn|mil millones|miles|mil|thousand|millions?|billions?|millones|mill[oó]n|s|secs?|seconds?|segs?|segundos?|mins?|minutes?|minutos?)\b",
     re.IGNORECASE,
 )
+_BESIDE = 2  # characters between an amount and its currency at most
 _FACTORS = {"k": 1000, "mil": 1000, "miles": 1000, "thousand": 1000, "m": 10**6, "mm": 10**6, "bn": 10**9, "mil millones": 10**9}
-
-
-def flat(text: str) -> str:
-    """Lower case without accents, for looking words up; as long as the text is when it has no composed marks."""
-    return "".join(c for c in unicodedata.normalize("NFD", text.casefold()) if not unicodedata.combining(c))
-
-
-_flat_char = lru_cache(maxsize=4096)(flat)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,22 +53,21 @@ def number_mentions(text: str) -> Iterator[Mention]:
     """Each reading of each number of the text, with its place."""
     words, places = flat_with_places(text)
     said = (Mention(value, places[start], places[end - 1] + 1, True) for value, start, end in word_mentions(words))
-    return (mention for mention in (*_digit_mentions(text), *said) if abs(mention.value) < _MOST)
+    return (mention for mention in (*_digit_mentions(text, _beside_currencies(words, places)), *said) if abs(mention.value) < _MOST)
 
 
-def flat_with_places(text: str) -> tuple[str, list[int]]:
-    """`flat`, and for each of its characters the place of the one it comes from."""
-    if text.isascii():
-        return flat(text), list(range(len(text)))
-    parts = list(map(_flat_char, text))
-    return "".join(parts), [place for place, part in enumerate(parts) for _ in part]
+def _beside_currencies(words: str, places: list[int]) -> frozenset[int]:
+    """Where the digits of an amount of money may begin or end."""
+    found = [(places[start], places[end - 1] + 1) for start, end in currency_spans(words)]
+    return frozenset(at for start, end in found for at in (*range(start - _BESIDE, start + 1), *range(end, end + _BESIDE + 1)))
 
 
-def _digit_mentions(text: str) -> Iterator[Mention]:
+def _digit_mentions(text: str, beside: frozenset[int]) -> Iterator[Mention]:
     for match in _DIGITS.finditer(text):
         sign = _SIGN.search(text, max(0, match.start() - 8), match.start())
         factor, unit_end = _factor(text, match.end())
-        for at, whole, value in _readings(match[0]):
+        money = factor == 1 and (match.start() in beside or match.end() in beside)
+        for at, whole, value in _readings(match[0], money=money):
             yield Mention(value, match.start(), match.end(), whole)
             yield Mention(value * factor, match.start(), unit_end, whole)
             if sign is not None and at == 0:
@@ -93,19 +86,41 @@ def _factor(text: str, at: int) -> tuple[int, int]:
     return _FACTORS.get(word, 60_000 if word.startswith("min") else 1000), unit.end()
 
 
-def _readings(digits: str) -> Iterator[tuple[int, bool, Decimal]]:
-    """(which group it begins with, whether it is all of them, value): ``12.400`` is 12400 and 12.4; ``12.400,50`` is 12400.5; ``10 12`` is 10 and 12 (and 1012
-    is not read)."""
-    parts, marks = re.split(r"[.,'’\u00a0\u202f ]", digits), re.sub(r"\d", "", digits)
+def _readings(digits: str, *, money: bool) -> Iterator[tuple[int, bool, Decimal]]:
+    """(which group it begins with, whether it is all of them, value): ``12.400`` is 12400 and 12.4, as money 12400 only; ``12.400,50`` is 12400.5 and nothing else;
+    ``12 400`` is 12400, 12 and 400; ``10,12,14`` is no number as a whole, so its parts are read."""
+    parts, marks = re.split(_MARK, digits), re.sub(r"\d", "", digits)
+    last = len(parts) - 1
+    found = list(_runs(parts, marks))
+    begins, ends = {0, *(i + 1 for i, mark in enumerate(marks) if mark == " ")}, {last, *(i for i, mark in enumerate(marks) if mark == " ")}
+    figures = {(i, j) for i, j, _ in found if i in begins and j in ends}
+    grouped = {(i, j) for i, j, value in found if value == value.to_integral_value()}
+    piece = _pieces(begins, len(parts))
+    for i, j, value in found:
+        if (i, j) not in figures and piece[i] in figures:
+            continue
+        if money and value.as_tuple().exponent == -3 and (i, j) in grouped:
+            continue
+        yield i, (i, j) == (0, last), value
+
+
+def _pieces(begins: set[int], count: int) -> list[tuple[int, int]]:
+    """For each group, the first and the last one of those that no space parts from it."""
+    starts = sorted(begins)
+    return [(start, end - 1) for start, end in zip(starts, [*starts[1:], count], strict=True) for _ in range(start, end)]
+
+
+def _runs(parts: list[str], marks: str) -> Iterator[tuple[int, int, Decimal]]:
+    """(first group, last group, value) of every run of groups that reads as a number."""
     for i, part in enumerate(parts):
         if len(part) > _MAX_PART_CHARS:
             continue
-        yield i, len(parts) == 1, Decimal(part)
+        yield i, i, Decimal(part)
         whole = part
         for j in range(i + 1, min(len(parts), i + 1 + _MAX_GROUPS)):
             if marks[j - 1] in ".,":
-                yield i, i == 0 and j == len(parts) - 1, Decimal(f"{whole}.{parts[j][:_MAX_PART_CHARS]}")
+                yield i, j, Decimal(f"{whole}.{parts[j][:_MAX_PART_CHARS]}")
             if len(parts[j]) != 3 or len(part) > 3:
                 break
             whole += parts[j]
-            yield i, i == 0 and j == len(parts) - 1, Decimal(whole)
+            yield i, j, Decimal(whole)

@@ -1,0 +1,25 @@
+"""Folding: text in lower case without accents, for looking words up, and where each of its characters stood.
+
+Owns this one form of a text; readers, dates and currencies look words up in it. Run: `flat("Céntimos")`.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from functools import lru_cache
+
+
+def flat(text: str) -> str:
+    """Lower case without accents, for looking words up; as long as the text is when it has no composed marks."""
+    return "".join(c for c in unicodedata.normalize("NFD", text.casefold()) if not unicodedata.combining(c))
+
+
+_flat_char = lru_cache(maxsize=4096)(flat)
+
+
+def flat_with_places(text: str) -> tuple[str, list[int]]:
+    """`flat`, and for each of its characters the place of the one it comes from."""
+    if text.isascii():
+        return flat(text), list(range(len(text)))
+    parts = list(map(_flat_char, text))
+    return "".join(parts), [place for place, part in enumerate(parts) for _ in part]
