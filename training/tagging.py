@@ -9,7 +9,8 @@ the token that begins its statement, or to the first token of the prompt where t
 copied, to any token of the statement. And looking is not reading: by that layer a token has become
 its meaning, and what it was spelled like is lost unless something asks for it. So what these heads carry away from a statement's first token must name that token.
 
-Beginning is not ending: while a statement is copied, the layer's last head is shown where the copy goes on, up to the token after its last one.
+Beginning is not going on, and not ending: while a statement is copied, the layer's last head is shown the token after the one just written, up to the one past the
+statement's end, and what it carries away from there must name it.
 
 Owns the head, the targets and the losses. Sources: Caruana, "Multitask Learning" (1997); Ramshaw and Marcus, "Text Chunking using Transformation-Based
 Learning" (1995), for begin and inside.
@@ -106,16 +107,22 @@ def lookup_loss(model: Any, hidden: Tensor, tags: Tensor, in_report: Tensor, lay
 
 
 def following_loss(model: Any, hidden: Tensor, ids: Tensor, tags: Tensor, in_report: Tensor, layer: int) -> Tensor:
-    """Mean cross-entropy in nats of where the last head of ``layer`` attends while a statement is copied: to the token after the one just written.
+    """Mean cross-entropy in nats of where the last head of ``layer`` attends while a statement is copied, and of naming the token there from what it carries off.
 
-    There it finds what comes next, and past the last token of a statement, that it has ended. Shapes as for `naming_loss`.
+    It is to attend to the token after the one just written: that comes next, or, past the statement's last token, shows that it has ended. Shapes as for
+    `naming_loss`.
     """
     followed = copied(ids, tags, in_report)
     if not followed:
         return hidden.new_zeros(())
     row, place, target = torch.tensor(followed, device=hidden.device).unbind(1)
-    scores = _scores(model, hidden, layer, slice(-1, None), row, place)
-    return F.cross_entropy(scores.squeeze(1), target)
+    last = slice(int(model.config.num_attention_heads) - 1, None)
+    loss = F.cross_entropy(_scores(model, hidden, layer, last, row, place).squeeze(1), target)
+    going_on = ids[row, (place + 1).clamp(max=ids.size(1) - 1)] == ids[row, target]
+    if bool(going_on.any()):
+        row, target = row[going_on], target[going_on]
+        loss = loss + F.cross_entropy(_named(model, hidden[row, target], layer, last), ids[row, target])
+    return loss
 
 
 def copied(ids: Tensor, tags: Tensor, in_report: Tensor) -> list[tuple[int, int, int]]:
@@ -144,12 +151,19 @@ def naming_loss(model: Any, hidden: Tensor, ids: Tensor, tags: Tensor, in_report
     begins = (tags[..., 0] > 0) & (tags[..., 1] == 1) & ~in_report
     if not bool(begins.any()):
         return hidden.new_zeros(())
+    return F.cross_entropy(_named(model, hidden[begins], layer, slice(lookup_heads(model))), ids[begins])
+
+
+def _named(model: Any, hidden: Tensor, layer: int, heads: slice) -> Tensor:
+    """Logits (tokens, vocab_size) of what some heads of ``layer`` alone carry away from tokens; ``hidden`` (tokens, hidden_size) is the layer's input there."""
     block = model.model.layers[layer]
-    attention, shown = block.self_attn, lookup_heads(model)
-    values = attention.v_proj(block.input_layernorm(hidden[begins])).unflatten(-1, (-1, attention.head_dim))  # (statements, key-value heads, head_dim)
+    attention = block.self_attn
+    values = attention.v_proj(block.input_layernorm(hidden)).unflatten(-1, (-1, attention.head_dim))  # (tokens, key-value heads, head_dim)
     values = values.repeat_interleave(int(model.config.num_attention_heads) // values.size(1), dim=1)
-    carried = attention.o_proj(torch.cat([values[:, :shown], torch.zeros_like(values[:, shown:])], dim=1).flatten(1))
-    return F.cross_entropy(model.lm_head(model.model.norm(carried)).float(), ids[begins])
+    alone = torch.zeros_like(values)
+    alone[:, heads] = values[:, heads]
+    logits: Tensor = model.lm_head(model.model.norm(attention.o_proj(alone.flatten(1)))).float()
+    return logits
 
 
 def _scores(model: Any, hidden: Tensor, layer: int, heads: slice, row: Tensor, place: Tensor) -> Tensor:
