@@ -255,12 +255,12 @@ async def test_a_deadline_ends_the_decoding(timeout_s: float, scripted: tuple[Ge
 async def test_a_deadline_does_not_wait_for_a_slow_schema(scripted: tuple[Generator, RandomExecutor], monkeypatch: pytest.MonkeyPatch) -> None:
     generator, _ = scripted
     monkeypatch.setattr(grammar, "_child", children.sleep)
-    monkeypatch.setattr(grammar, "COMPILE_TIMEOUT_S", 1.0)
+    monkeypatch.setattr(grammar, "COMPILE_TIMEOUT_S", 5.0)
     began = time.monotonic()
     strangers = [generator.generate(request({"const": i}), timeout_s=0.1) for i in range(8)]
     known = await generator.generate(request(), timeout_s=30)
     failed = await asyncio.gather(*strangers, return_exceptions=True)
-    assert time.monotonic() - began < 0.9 and known.valid, "neither the deadline nor the catalog waits for strangers"
+    assert time.monotonic() - began < 4.5 and known.valid, "neither the deadline nor the catalog waits for strangers"
     assert all(isinstance(error, DeadlineExceeded) for error in failed)
 
 

@@ -32,4 +32,4 @@ def test_every_code_names_itself_and_texts_add_up() -> None:
 def test_a_long_text_is_read_in_no_time(piece: str) -> None:
     began = time.process_time()
     currencies((piece * 20_000)[:20_000])
-    assert time.process_time() - began < 0.5
+    assert time.process_time() - began < 3  # 0.03 s on an idle core
