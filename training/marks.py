@@ -100,11 +100,12 @@ def asked(schema: dict[str, Any], instance: Any) -> tuple[Mark, ...]:
 
 def normalized(schema: dict[str, Any], instance: Any) -> tuple[Mark, ...]:
     """The characters of each date and number of the report that the note tells, with their kind: what is read there and not copied."""
-    return tuple(
-        Mark(mark.end, mark.end + len(_plain(value)), mark.kind, mark.item)
-        for mark, value in _asked(schema, instance, "", 0, 0, 0)
-        if mark.kind and (isinstance(value, int | float) and not isinstance(value, bool) or isinstance(value, str) and _DATE.fullmatch(value))
-    )
+    asking = _asked(schema, instance, "", 0, 0, 0)
+    return tuple(Mark(mark.end, mark.end + len(_plain(value)), mark.kind, mark.item) for mark, value in asking if mark.kind and _is_normalized(value))
+
+
+def _is_normalized(value: Any) -> bool:
+    return bool(_DATE.fullmatch(value)) if isinstance(value, str) else isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _plain(value: Any) -> str:

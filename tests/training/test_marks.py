@@ -237,7 +237,7 @@ def test_a_copy_is_followed_to_the_token_after_its_last_one() -> None:
     note = [UNTAGGED, (5, 1, 1), (5, 0, 1), (6, 1, 0), OUTSIDE, (5, 1, 2), OUTSIDE]
     #        ask       copy     copy     close    ask: another   ask       copy     differs   ask: untold
     report = [(5, 1, 1), UNTAGGED, UNTAGGED, UNTAGGED, (6, 1, 0), UNTAGGED, (5, 1, 2), UNTAGGED, UNTAGGED, OUTSIDE]
-    ids = [1, 20, 21, 30, 2, 22, 2] + [3, 20, 21, 4, 3, 31, 3, 22, 20, 3]
+    ids = [1, 20, 21, 30, 2, 22, 2, *[3, 20, 21, 4, 3, 31, 3, 22, 20, 3]]
     in_report = torch.tensor([[False] * len(note) + [True] * len(report)])
     assert copied(torch.tensor([ids]), torch.tensor([note + report]), in_report) == [(0, 8, 2), (0, 9, 3), (0, 14, 6)]
     cut = len(note) + 2  # a report that breaks off while it copies

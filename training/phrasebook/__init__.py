@@ -58,10 +58,14 @@ class Nouns:
     def expand(self, rng: random.Random, key: str) -> str:
         """Raises: PhrasebookError naming a key that no grammar has."""
         able = [grammar for grammar in (self, *self.others) if key in grammar.rules]
-        if not able:
-            raise PhrasebookError(f"{self.source}: unknown key {key!r}")
-        grammar = rng.choice(able)
-        return _KEY.sub(lambda m: m[0] if m[1] in DRAWN else grammar.expand(rng, m[1]), rng.choice(grammar.rules[key]))
+        return rng.choice(able or [self])._own(rng, key)
+
+    def _own(self, rng: random.Random, key: str) -> str:
+        try:
+            entry = rng.choice(self.rules[key])
+        except KeyError as error:
+            raise PhrasebookError(f"{self.source}: unknown key {key!r}") from error
+        return _KEY.sub(lambda m: m[0] if m[1] in DRAWN else self._own(rng, m[1]), entry)
 
 
 @dataclass(frozen=True)
