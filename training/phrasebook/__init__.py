@@ -1,8 +1,9 @@
 """Hand-written wordings, English and Spanish: loading, picking, and expanding the noun grammar.
 
 One folder for each split and language: ``governance*.yaml`` (the facts), ``discourse*.yaml`` (what stands around them), ``requests.yaml``, ``nouns.yaml`` (a grammar
-of phrases) and ``phrases*.yaml`` (more of them, by other authors). ``train/`` and ``heldout/`` were written by different people; what both happen to say is left out of ``heldout`` when it is loaded, so that measuring
-never meets a wording or a noun of training (labels of fields and one-word names of levels are no wordings). ``concepts/`` words the facts of generated
+of phrases) and ``phrases*.yaml`` (more of them); a number in a file's name is another author. ``train/`` and ``heldout/`` were written by different people; what
+both happen to say is left out of ``heldout`` when it is loaded, so that measuring never meets a wording or a noun of training (labels of fields and one-word names of
+levels are no wordings). ``concepts/`` words the facts of generated
 schemas. Owns wordings only: what a wording is used for is decided by ``training.verbalize``.
 """
 
