@@ -206,7 +206,7 @@ def test_a_date_without_a_year_is_left_to_the_schema() -> None:
     ({"type": "number", "maximum": 0}, ["-3", "0"], ["12"]),
 ])  # fmt: skip
 def test_a_number_is_one_that_can_be_read_and_that_the_schema_takes(schema: dict[str, Any], taken: list[str], refused: list[str]) -> None:
-    found, judge = grammar(schema, "12.400 runs, 0.05 USD each, -3 points, 4.2 s"), SecondJudge(schema)
+    found, judge = grammar(schema, "12.400 runs, 0.05 USD each, -3 points, 4.2 s, 12 of 400 rows"), SecondJudge(schema)
     assert all(accepts(found, text) and not judge.check(text).violations for text in taken)
     assert not any(accepts(found, text) for text in refused)
 
