@@ -37,8 +37,8 @@ TARGETS = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down
 class FinetunePlan:
     """What a run does. ``lora_alpha`` is given as a multiple of the rank; ``epochs`` counts passes over the pairs.
 
-    ``lesson_weight`` weighs choosing, looking and naming (`training/objective.py`) against the report, for bases that have learned to look; for any other, only the
-    report counts.
+    ``lesson_weight`` weighs choosing, looking, naming and following (`training/objective.py`) against the report, for bases that have learned to look; for any
+    other, only the report counts.
     """
 
     rank: int = 32
