@@ -33,7 +33,7 @@ _FACTORS = {"k": 1000, "mil": 1000, "miles": 1000, "thousand": 1000, "m": 10**6,
 
 @dataclass(frozen=True, slots=True)
 class Mention:
-    """A number and the characters it is read from. ``whole``: from all of a figure, as 12,400 and not 400 is from "12,400"."""
+    """A number and the characters it is read from. ``whole``: from all of a figure, as 12400 and not 400 is from "12 400"."""
 
     value: Decimal
     start: int
@@ -94,7 +94,7 @@ def _readings(digits: str, *, money: bool) -> Iterator[tuple[int, bool, Decimal]
     found = list(_runs(parts, marks))
     begins, ends = {0, *(i + 1 for i, mark in enumerate(marks) if mark == " ")}, {last, *(i for i, mark in enumerate(marks) if mark == " ")}
     figures = {(i, j) for i, j, _ in found if i in begins and j in ends}
-    grouped = {(i, j) for i, j, value in found if value == value.to_integral_value()}
+    grouped = {(i, j) for i, j, value in found if value.as_tuple().exponent == 0}
     piece = _pieces(begins, len(parts))
     for i, j, value in found:
         if (i, j) not in figures and piece[i] in figures:
@@ -120,7 +120,7 @@ def _runs(parts: list[str], marks: str) -> Iterator[tuple[int, int, Decimal]]:
         for j in range(i + 1, min(len(parts), i + 1 + _MAX_GROUPS)):
             if marks[j - 1] in ".,":
                 yield i, j, Decimal(f"{whole}.{parts[j][:_MAX_PART_CHARS]}")
-            if len(parts[j]) != 3 or len(part) > 3:
+            if len(parts[j]) != 3 or len(part) > 3 or part.startswith("0"):
                 break
             whole += parts[j]
             yield i, j, Decimal(whole)
