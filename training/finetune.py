@@ -26,7 +26,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedTokenize
 from trl import SFTConfig, SFTTrainer  # type: ignore[attr-defined]
 
 from training.encode import PairEncoder
-from training.objective import completion_loss, losses, read
+from training.objective import completion_loss, losses
 from training.synthesize import Pair
 from training.tagging import IGNORED, UNTAGGED
 
@@ -119,7 +119,7 @@ class CompletionTrainer(SFTTrainer):
         layer = getattr(plain.config, "lookup_layer", None)
         if layer is None or not self.lesson_weight:
             return completion_loss(plain, plain.model, inputs)
-        report, *lessons = losses(plain, read(plain, plain.model, inputs, all_layers=True), inputs, layer)
+        (report, *lessons), _ = losses(plain, plain.model, inputs, layer)
         return report + self.lesson_weight * torch.stack(lessons).sum()
 
 

@@ -12,14 +12,17 @@ from typing import Any, NamedTuple
 from torch import Tensor, nn
 
 from training.prefix import attention_mask, prompt_lengths
-from training.tagging import IGNORED, choices, following_loss, lookup_loss, naming_loss
+from training.tagging import IGNORED, choices, copied, disturbed, following_loss, lookup_loss, naming_loss
+
+DISTURBED = 0.02
+"""Share of the copied tokens that a model is shown wrong ones for: about two a report."""
 
 
 class Losses(NamedTuple):
     """Means over tokens, in nats.
 
-    ``report``: all of its tokens, most of which are form and soon known. ``choosing``: those where it says whether there is a value, and how it begins; they are
-    counted again. ``looking``: where the lookup heads attend. ``naming``: which token they carry off from there. ``following``: where a copy goes on, and ends.
+    ``report``: all of its tokens, most of which are form and soon known. ``choosing``: those where it says whether there is a value, how it begins and that it ends;
+    they are counted again. ``looking``: where the lookup heads attend. ``naming``: which token they carry off from there. ``following``: where a copy goes on, and ends.
     """
 
     report: Tensor
@@ -48,12 +51,18 @@ def completion_loss(model: Any, backbone: Callable[..., Any], batch: dict[str, T
     return token_losses(model, read(model, backbone, batch).last_hidden_state, batch["labels"]).mean()
 
 
-def losses(model: Any, states: Any, batch: dict[str, Tensor], layer: int) -> Losses:
-    """All of them for a batch with ``tags`` (rows, length, 3); ``states``: all hidden states of `read`, ``layer``: the one whose heads are shown where to look."""
-    hidden, ids, tags, in_report = states.hidden_states[layer], batch["input_ids"], batch["tags"], batch["labels"] != IGNORED
+def losses(model: Any, backbone: Callable[..., Any], batch: dict[str, Tensor], layer: int) -> tuple[Losses, Tensor]:
+    """All of them for a batch with ``tags`` (rows, length, 3), and the hidden states (rows, length, hidden_size) before ``layer``, the one whose heads are shown
+    where to look.
+    """
+    ids, tags, in_report = batch["input_ids"], batch["tags"], batch["labels"] != IGNORED
+    copies = copied(ids, tags, in_report)
+    states = read(model, backbone, batch | {"input_ids": disturbed(ids, copies, DISTURBED)}, all_layers=True)
+    hidden: Tensor = states.hidden_states[layer]
     of_token = token_losses(model, states.last_hidden_state, batch["labels"])
-    chosen = of_token[choices(tags, in_report)[in_report[:, 1:]]]
-    return Losses(
+    chosen = of_token[choices(tags, in_report, copies)[in_report[:, 1:]]]
+    found = Losses(
         of_token.mean(), chosen.mean() if len(chosen) else of_token.new_zeros(()), lookup_loss(model, hidden, tags, in_report, layer),
-        naming_loss(model, hidden, ids, tags, in_report, layer), following_loss(model, hidden, ids, tags, in_report, layer),
+        naming_loss(model, hidden, ids, tags, in_report, layer), following_loss(model, hidden, ids, copies, layer),
     )  # fmt: skip
+    return found, hidden

@@ -28,7 +28,7 @@ from transformers import MistralConfig, MistralForCausalLM, PreTrainedTokenizerB
 
 from training.induction import write_induction
 from training.muon import Muon
-from training.objective import losses, read
+from training.objective import losses
 from training.stream import CURRICULUM, Notes, Phase
 from training.tagging import IGNORED, TagHead
 
@@ -116,15 +116,15 @@ class Learner(nn.Module):
         self.layer = int(model.config.lookup_layer)
         self.head = TagHead(model.config.hidden_size)
         backbone = torch.compile(model.model, dynamic=True) if compiled else model.model
-        self._read: Callable[..., Any] = lambda batch: read(model, backbone, batch, all_layers=True)  # in a closure: it is no second module
+        self._losses: Callable[..., Any] = lambda batch: losses(model, backbone, batch, self.layer)  # in a closure: it is no second module
 
     def forward(self, batch: dict[str, Tensor]) -> tuple[Tensor, ...]:
         """`training.objective.Losses`, and the loss on the tags of note and report, in nats."""
-        states = self._read(batch)
+        found, hidden = self._losses(batch)
         in_report = batch["labels"] != IGNORED
         tags = [batch["tags"].masked_fill(part[..., None], IGNORED) for part in (in_report, ~in_report)]
-        tagging = sum((self.head.loss(states.hidden_states[self.layer], part) for part in tags), in_report.new_zeros((), dtype=torch.float32))
-        return *losses(self.model, states, batch, self.layer), tagging
+        tagging = sum((self.head.loss(hidden, part) for part in tags), in_report.new_zeros((), dtype=torch.float32))
+        return *found, tagging
 
 
 # --- the run ---------------------------------------------------------------------------------------------------------

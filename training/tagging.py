@@ -9,8 +9,8 @@ the token that begins its statement, or to the first token of the prompt where t
 copied, to any token of the statement. And looking is not reading: by that layer a token has become
 its meaning, and what it was spelled like is lost unless something asks for it. So what these heads carry away from a statement's first token must name that token.
 
-Beginning is not going on, and not ending: while a statement is copied, the layer's last head is shown the token after the one just written, up to the one past the
-statement's end, and what it carries away from there must name it.
+Beginning is not going on, and not ending: while a statement is copied, the layer's last head is shown the token after the one just written, and what it carries away
+from there must say what comes next in the report: that token, or, past the statement's end, that the value ends.
 
 Owns the head, the targets and the losses. Sources: Caruana, "Multitask Learning" (1997); Ramshaw and Marcus, "Text Chunking using Transformation-Based
 Learning" (1995), for begin and inside.
@@ -75,13 +75,15 @@ def tags(marks: Sequence[Mark], offsets: Sequence[tuple[int, int]], start: int, 
     return out
 
 
-def choices(tags: Tensor, in_report: Tensor) -> Tensor:
-    """Which of the tokens 1 to length - 1 follow on one that asks for a value, (rows, length - 1) bool: whether there is a value, and how it begins.
+def choices(tags: Tensor, in_report: Tensor, copies: Tensor) -> Tensor:
+    """Which of the tokens 1 to length - 1 are choices, (rows, length - 1) bool: whether there is a value, how it begins, and that a copied one ends.
 
-    Every outcome counts alike: to count a value's first token and not the "null" that might have stood there would teach a bias. ``tags`` (rows, length, 3),
-    ``in_report`` (rows, length).
+    Every outcome of the first two counts alike: to count a value's first token and not the "null" that might have stood there would teach a bias. That an end counts
+    more than each token before it is one, and meant: of what is copied wrong four in five go on too far. ``tags`` (rows, length, 3), ``in_report``
+    (rows, length), ``copies`` as `copied` gives them.
     """
     asks = (tags[..., 0] == 0) | (tags[..., 0] > 0) & (tags[..., 1] == 1)
+    asks[copies[copies[:, 3] == 1, 0], copies[copies[:, 3] == 1, 1]] = True
     return (asks & in_report)[:, :-1] & in_report[:, 1:]
 
 
@@ -106,28 +108,41 @@ def lookup_loss(model: Any, hidden: Tensor, tags: Tensor, in_report: Tensor, lay
     return loss
 
 
-def following_loss(model: Any, hidden: Tensor, ids: Tensor, tags: Tensor, in_report: Tensor, layer: int) -> Tensor:
-    """Mean cross-entropy in nats of where the last head of ``layer`` attends while a statement is copied, and of naming the token there from what it carries off.
+def following_loss(model: Any, hidden: Tensor, ids: Tensor, copies: Tensor, layer: int) -> Tensor:
+    """Mean cross-entropy in nats of where the last head of ``layer`` attends while a statement is copied, and of naming from what it carries off what comes next in
+    the report.
 
-    It is to attend to the token after the one just written: that comes next, or, past the statement's last token, shows that it has ended. Shapes as for
-    `naming_loss`.
+    It is to attend to the token after the one just written: that comes next, or, past the statement's last token, the value ends. ``copies`` as `copied` gives
+    them, other shapes as for `naming_loss`.
     """
-    followed = copied(ids, tags, in_report)
-    if not followed:
+    if not len(copies):
         return hidden.new_zeros(())
-    row, place, target = torch.tensor(followed, device=hidden.device).unbind(1)
+    row, place, target, _ = copies.unbind(1)
     last = slice(int(model.config.num_attention_heads) - 1, None)
-    loss = F.cross_entropy(_scores(model, hidden, layer, last, row, place).squeeze(1), target)
-    going_on = ids[row, (place + 1).clamp(max=ids.size(1) - 1)] == ids[row, target]
-    if bool(going_on.any()):
-        row, target = row[going_on], target[going_on]
-        loss = loss + F.cross_entropy(_named(model, hidden[row, target], layer, last), ids[row, target])
-    return loss
+    looked = F.cross_entropy(_scores(model, hidden, layer, last, row, place).squeeze(1), target)
+    return looked + F.cross_entropy(_named(model, hidden[row, target], layer, last), ids[row, place + 1])
 
 
-def copied(ids: Tensor, tags: Tensor, in_report: Tensor) -> list[tuple[int, int, int]]:
-    """(row, place in the report, place in the note after what stands there) of each token that is copied from the statement that its report asks for."""
-    out: list[tuple[int, int, int]] = []
+def disturbed(ids: Tensor, copies: Tensor, share: float) -> Tensor:
+    """``ids`` (rows, length) with a ``share`` of the copied tokens replaced by other tokens of their row: practice in going on where one went wrong before.
+
+    What was right stays what is asked for: a token after a wrong one is still the next one of the statement. Draws from torch's global generator.
+    """
+    if not len(copies):
+        return ids
+    chosen = copies[torch.rand(len(copies), device=ids.device) < share]
+    row, place, target, _ = chosen.unbind(1)
+    other = (torch.rand(len(chosen), device=ids.device) * target).long()
+    out = ids.clone()
+    out[row, place] = ids[row, other]
+    return out
+
+
+def copied(ids: Tensor, tags: Tensor, in_report: Tensor) -> Tensor:
+    """Each token that is copied from the statement that its report asks for: (copies, 4) of row, place in the report, place in the note after what stands there,
+    and whether the statement has ended before that.
+    """
+    out: list[tuple[int, int, int, int]] = []
     for row, (tokens, told, inside) in enumerate(zip(ids.tolist(), tags.tolist(), in_report.tolist(), strict=True)):
         begins = {(kind, item): i for i, (kind, begin, item) in reversed(list(enumerate(told))) if kind > 0 and begin == 1 and not inside[i]}
         for i in range(len(tokens) - 1):
@@ -135,12 +150,13 @@ def copied(ids: Tensor, tags: Tensor, in_report: Tensor) -> list[tuple[int, int,
             if inside[i] and kind > 0 and asks and told[i + 1] != told[i] and (kind, item) in begins:
                 start = source = begins[kind, item]
                 place = i + 1
-                while source < len(tokens) - 1 and inside[place] and told[source] == [kind, int(source == start), item] and tokens[source] == tokens[place]:
-                    out.append((row, place, source + 1))
+                while source < len(tokens) - 1 and place < len(tokens) - 1 and inside[place] and told[source] == [kind, int(source == start), item] and tokens[source] == tokens[place]:
                     source, place = source + 1, place + 1
-                    if place == len(tokens):
-                        break
-    return out
+                    goes_on = told[source] == [kind, 0, item]
+                    if goes_on and tokens[source] != tokens[place]:
+                        break  # told otherwise than it is written: nothing to learn from
+                    out.append((row, place - 1, source, int(not goes_on)))
+    return torch.tensor(out, device=ids.device).view(-1, 4)
 
 
 def naming_loss(model: Any, hidden: Tensor, ids: Tensor, tags: Tensor, in_report: Tensor, layer: int) -> Tensor:

@@ -96,7 +96,7 @@ def person(rng: random.Random, book: Phrasebook) -> str:
         return full_name(rng, book.lang, book.split)
     if roll < 0.76:
         return rng.choice(name_pool(book.lang, book.split)[0]) if rng.random() < 0.85 else made_up_word(rng).capitalize()
-    return book.nouns.expand(rng, "role")
+    return noun(rng, book, "role")
 
 
 def ascii_word(words: str) -> str:
@@ -189,9 +189,14 @@ def made_up_phrase(rng: random.Random, book: Phrasebook) -> str:
     pools = ("unit", "agent_word", "agent_role")
 
     def pick() -> str:
-        return made_up_word(rng) if rng.random() < 0.4 else book.nouns.expand(rng, rng.choice(pools))
+        return made_up_word(rng) if rng.random() < 0.4 else noun(rng, book, rng.choice(pools))
 
     return " ".join(pick() for _ in range(rng.choice((1, 2, 3, 3, 4, 5))))
+
+
+def noun(rng: random.Random, book: Phrasebook, key: str) -> str:
+    """A phrase of the book's grammars, as people would write it."""
+    return drawn(rng, book, book.nouns.expand(rng, key))
 
 
 def drawn(rng: random.Random, book: Phrasebook, words: str) -> str:
@@ -209,14 +214,14 @@ def disturbed(rng: random.Random, book: Phrasebook, words: str) -> str:
     """A phrase with a word or two that do not belong there: where it ends is to be told by what stands around it, not by what is likely inside it."""
     parts = words.split(" ")
     for place in rng.sample(range(len(parts)), min(len(parts), rng.choice((1, 1, 2)))):
-        parts[place] = made_up_word(rng) if rng.random() < 0.5 else book.nouns.expand(rng, rng.choice(("unit", "agent_word", "agent_role")))
+        parts[place] = made_up_word(rng) if rng.random() < 0.5 else noun(rng, book, rng.choice(("unit", "agent_word", "agent_role")))
     return " ".join(parts)
 
 
 def phrase(rng: random.Random, book: Phrasebook, key: str) -> str:
     """A noun (or infinitive) phrase of a kind, at most 120 characters."""
     for _ in range(8):
-        words = drawn(rng, book, book.nouns.expand(rng, key)) if rng.random() < 0.9 or key == "action" else made_up_phrase(rng, book)
+        words = noun(rng, book, key) if rng.random() < 0.9 or key == "action" else made_up_phrase(rng, book)
         if book.split == "train" and rng.random() < 0.1:  # notes to measure on hold phrases as people write them
             words = disturbed(rng, book, words)
         if len(words) <= 110:

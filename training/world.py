@@ -54,7 +54,7 @@ def draw(rng: random.Random, book: Phrasebook) -> Facts:
         "actions": [_action(rng, book, end) for _ in range(_length(rng, richness, 5))],
         "approval": _approval(rng, book, end),
         "escalated": values.person(rng, book) if told(0.4) else None,
-        "unit": book.nouns.expand(rng, "unit"),
+        "unit": values.noun(rng, book, "unit"),
     }
 
 

@@ -239,39 +239,54 @@ def test_a_copy_is_followed_to_the_token_after_its_last_one() -> None:
     report = [(5, 1, 1), UNTAGGED, UNTAGGED, UNTAGGED, (6, 1, 0), UNTAGGED, (5, 1, 2), UNTAGGED, UNTAGGED, OUTSIDE]
     ids = [1, 20, 21, 30, 2, 22, 2, *[3, 20, 21, 4, 3, 31, 3, 22, 20, 3]]
     in_report = torch.tensor([[False] * len(note) + [True] * len(report)])
-    assert copied(torch.tensor([ids]), torch.tensor([note + report]), in_report) == [(0, 8, 2), (0, 9, 3), (0, 14, 6)]
+    assert copied(torch.tensor([ids]), torch.tensor([note + report]), in_report) .tolist() == [[0, 8, 2, 0], [0, 9, 3, 1], [0, 14, 6, 1]]
     cut = len(note) + 2  # a report that breaks off while it copies
-    assert copied(torch.tensor([ids[:cut]]), torch.tensor([(note + report)[:cut]]), in_report[:, :cut]) == [(0, 8, 2)]
+    assert copied(torch.tensor([ids[:cut]]), torch.tensor([(note + report)[:cut]]), in_report[:, :cut]).tolist() == []
 
 
 def test_the_following_loss_teaches_the_last_head_and_no_other() -> None:
     from transformers import MistralForCausalLM
 
     from tests import tiny
-    from training.tagging import following_loss, lookup_heads
+    from training.tagging import copied, following_loss, lookup_heads
 
     torch.manual_seed(0)
     model = MistralForCausalLM(tiny.config(num_key_value_heads=4))
     ids = torch.tensor([[1, 20, 21, 2, 3, 20, 21, 4]])
     hidden = torch.randn(1, 8, 32)
     found = torch.tensor([[UNTAGGED, (5, 1, 0), (5, 0, 0), OUTSIDE, (5, 1, 0), UNTAGGED, UNTAGGED, UNTAGGED]])
-    in_report = torch.tensor([[False] * 4 + [True] * 4])
+    copies = copied(ids, found, torch.tensor([[False] * 4 + [True] * 4]))
     attention = model.model.layers[1].self_attn
     optimizer = torch.optim.Adam([getattr(attention, f"{name}_proj").weight for name in "qkvo"], lr=0.05)
     others = attention.q_proj.weight[: lookup_heads(model) * attention.head_dim].clone()
-    before = following_loss(model, hidden, ids, found, in_report, 1).item()
+    before = following_loss(model, hidden, ids, copies, 1).item()
     for _ in range(150):
         optimizer.zero_grad()
-        following_loss(model, hidden, ids, found, in_report, 1).backward()
+        following_loss(model, hidden, ids, copies, 1).backward()
         optimizer.step()
-    assert following_loss(model, hidden, ids, found, in_report, 1).item() < min(0.1, before)
+    assert following_loss(model, hidden, ids, copies, 1).item() < min(0.1, before)
     assert torch.equal(attention.q_proj.weight[: lookup_heads(model) * attention.head_dim], others)
-    assert following_loss(model, hidden, ids, torch.full_like(found, IGNORED), in_report, 1).item() == 0.0
+    assert following_loss(model, hidden, ids, copies[:0], 1).item() == 0.0
 
 
-def test_choices_are_the_tokens_after_those_that_ask() -> None:
+def test_choices_are_the_tokens_after_those_that_ask_and_after_copies() -> None:
     from training.tagging import choices
 
     found = torch.tensor([[(5, 1, 0), UNTAGGED, UNTAGGED, (5, 1, 0), (5, 1, 0), UNTAGGED, UNTAGGED, OUTSIDE, UNTAGGED, (6, 1, 0)]])
     in_report = torch.tensor([[False] * 2 + [True] * 8])
-    assert (choices(found, in_report).nonzero()[:, 1] + 1).tolist() == [4, 5, 8]
+    none, copies = torch.empty(0, 4, dtype=torch.long), torch.tensor([[0, 5, 1, 0], [0, 6, 2, 1]])
+    assert (choices(found, in_report, none).nonzero()[:, 1] + 1).tolist() == [4, 5, 8]
+    assert (choices(found, in_report, copies).nonzero()[:, 1] + 1).tolist() == [4, 5, 7, 8]
+
+
+def test_some_copied_tokens_are_disturbed_and_no_others() -> None:
+    from training.tagging import disturbed
+
+    torch.manual_seed(0)
+    ids = torch.arange(400)[None]
+    copies = torch.tensor([[0, place, place - 200, 0] for place in range(250, 350)])
+    changed = (disturbed(ids, copies, 0.3) != ids).nonzero()[:, 1].tolist()
+    assert 15 < len(changed) < 45 and set(changed) <= set(range(250, 350))
+    assert set(disturbed(ids, copies, 1.0)[0, 250:350].tolist()) <= set(range(150)), "what it puts there stands before in the note"
+    assert torch.equal(disturbed(ids, copies[:0], 1.0), ids)
+    assert torch.equal(ids, torch.arange(400)[None]), "the batch itself is left alone"

@@ -107,7 +107,7 @@ class Phrasebook:
     @cached_property
     def roles(self) -> frozenset[str]:
         """Roles and departments, which take an article where a person's name doesn't."""
-        return frozenset(self.nouns.rules["role"])
+        return frozenset(role for grammar in (self.nouns, *self.nouns.others) for role in grammar.rules.get("role", ()))
 
     @cached_property
     def size(self) -> int:
