@@ -15,6 +15,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from service.checkpoint import CheckpointInvalid, digest_of, read_json
+from service.confidence import UNCALIBRATED, Calibration
 from service.engine.torch_executor import PROJECTIONS, LowRank
 from service.errors import AdapterMismatch, AdapterUnknown
 from service.request import BASE_ADAPTER_ID
@@ -27,7 +28,7 @@ _BASE_CHANGING = ("pissa", "olora", "corda", "loftq", "lora_ga")
 
 @dataclass(frozen=True, slots=True)
 class Adapter:
-    """A LoRA adapter; `size_bytes` of its weights. Built by `read_adapter`."""
+    """A LoRA adapter; `size_bytes` of its weights, `calibration` of its confidences. Built by `read_adapter`."""
 
     adapter_id: str
     schema_id: str
@@ -38,6 +39,7 @@ class Adapter:
     lora_alpha: float
     size_bytes: int
     weights: LowRank = field(repr=False, compare=False)
+    calibration: Calibration = UNCALIBRATED
 
 
 def read_adapter(path: Path) -> Adapter:
@@ -58,13 +60,14 @@ def read_adapter(path: Path) -> Adapter:
         rank, alpha = int(config["r"]), float(config["lora_alpha"])
         if rank < 1:
             raise ValueError(f"a rank of at least 1, not {rank}")
+        calibration = Calibration.read(facts)
         names = {key: str(facts[key]) for key in ("adapter_id", "schema_id", "schema_digest", "base_digest")}
     except (KeyError, TypeError, ValueError) as error:
         raise CheckpointInvalid(f"{path}: adapter_config.json or metadata.json lacks {error}") from error
     if names["adapter_id"] == BASE_ADAPTER_ID:
         raise CheckpointInvalid(f"{path / 'metadata.json'}: adapter_id {BASE_ADAPTER_ID!r} is taken: it asks for the base itself")
     weights = LowRank(_factors(_tensors(file), file, rank), alpha / rank)
-    return Adapter(**names, adapter_digest=digest_of([file]), rank=rank, lora_alpha=alpha, size_bytes=file.stat().st_size, weights=weights)
+    return Adapter(**names, adapter_digest=digest_of([file]), rank=rank, lora_alpha=alpha, size_bytes=file.stat().st_size, weights=weights, calibration=calibration)
 
 
 def _tensors(file: Path) -> dict[str, Tensor]:
@@ -102,6 +105,13 @@ class AdapterStore:
     def __iter__(self) -> Iterator[Adapter]:
         return iter(sorted(self._by_id.values(), key=lambda a: a.adapter_id))
 
+    def named(self, adapter_id: str) -> Adapter:
+        """Raises: AdapterUnknown."""
+        adapter = self._by_id.get(adapter_id)
+        if adapter is None:
+            raise AdapterUnknown(adapter_id, tuple(sorted(self._by_id)))
+        return adapter
+
     def resolve(self, adapter_id: str | None, schema_digest: str) -> Adapter | None:
         """The named adapter, or the one made for the schema, or None for the base.
 
@@ -109,9 +119,7 @@ class AdapterStore:
         """
         if adapter_id is None:
             return next((a for a in self if a.schema_digest == schema_digest), None)
-        adapter = self._by_id.get(adapter_id)
-        if adapter is None:
-            raise AdapterUnknown(adapter_id, tuple(sorted(self._by_id)))
+        adapter = self.named(adapter_id)
         if adapter.schema_digest != schema_digest:
             raise AdapterMismatch(adapter_id, "schema", adapter.schema_digest, schema_digest)
         return adapter

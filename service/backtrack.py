@@ -6,12 +6,12 @@ choose there, at the choice before. Vetoes are kept, so the search never writes 
 
 from __future__ import annotations
 
-import json
 from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from schemas.canonical import Json, canonical_json
+from schemas.locating import span_of
 from schemas.violation import Violation, parts_of
 
 _CLOSING = '"]}'
@@ -99,30 +99,3 @@ def _plain(value: Json) -> Json:
     if isinstance(value, list):
         return [_plain(item) for item in value]
     return int(value) if isinstance(value, float) and value.is_integer() else value
-
-
-def span_of(text: str, path: Sequence[str]) -> tuple[int, int]:
-    """Offsets [start, end) of the value at a path of a canonical JSON text.
-
-    Raises: KeyError when it is not there.
-    """
-    decoder, start = json.JSONDecoder(), 0
-    for part in path:
-        start = _member(decoder, text, start, part)
-    return start, decoder.raw_decode(text, start)[1]
-
-
-def _member(decoder: json.JSONDecoder, text: str, start: int, part: str) -> int:
-    """Offset of a member's value inside the object or array that begins at an offset."""
-    is_object, index, at = text[start] == "{", 0, start + 1
-    while text[at] not in "]}":
-        key = str(index)
-        if is_object:
-            key, at = decoder.raw_decode(text, at)
-            at += 1
-        if key == part:
-            return at
-        at = decoder.raw_decode(text, at)[1]
-        at += text[at] == ","
-        index += 1
-    raise KeyError(part)

@@ -179,15 +179,15 @@ def _failed(number: int, line_id: object, failure: Failure) -> dict[str, Any]:
     }
 
 
-def _where(evidence: Evidence) -> dict[str, Any]:
+def _founded(evidence: Evidence) -> dict[str, Any]:
     span = {} if evidence.span is None else {"source": evidence.span.source, "start": evidence.span.start, "end": evidence.span.end}
-    return {"pointer": evidence.pointer, "grounding": evidence.grounding, "status": evidence.status.name} | span
+    return {"pointer": evidence.pointer, "grounding": evidence.grounding, "status": evidence.status.name, "confidence": evidence.confidence} | span
 
 
 def told(result: GenerationResult) -> dict[str, Any]:
     """A result as a JSON object; a report that is no JSON stands as "report_text" beside a null report."""
     fields = asdict(result) | {"finish_reason": result.finish_reason.name, "grounding": result.grounding.name}
-    fields["evidence"] = [_where(evidence) for evidence in result.evidence]
+    fields["evidence"] = [_founded(evidence) for evidence in result.evidence]
     text = fields.pop("report_json")
     first = {"code": "OK", "report": None}
     try:

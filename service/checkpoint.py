@@ -18,6 +18,8 @@ from safetensors import SafetensorError, safe_open
 from tokenizers import Tokenizer
 from torch import Tensor
 
+from service.confidence import UNCALIBRATED, Calibration
+
 EMBEDDED = Path(__file__).parent / "embedded"
 EMBEDDED_BASE = EMBEDDED / "base"
 EMBEDDED_ADAPTERS = EMBEDDED / "adapters"
@@ -89,13 +91,14 @@ class ModelConfig:
 
 @dataclass(frozen=True, slots=True)
 class Base:
-    """A base model read from disk; `digest` is of its weights, in order of file name."""
+    """A base model read from disk; `digest` is of its weights, in order of file name, `calibration` of its confidences."""
 
     path: Path
     config: ModelConfig
     tokenizer: Tokenizer
     digest: str
     metadata: dict[str, Any]
+    calibration: Calibration = UNCALIBRATED
 
     def weights(self) -> Iterator[tuple[str, Tensor]]:
         """(name, tensor) of every weight, read lazily, in the dtype of the file.
@@ -160,7 +163,12 @@ def read_base(base: str | Path | None = None) -> Base:
     config = ModelConfig.from_json(read_json(path / "config.json"), path / "config.json")
     tokenizer = _read_tokenizer(path / "tokenizer.json", config)
     metadata = path / "metadata.json"
-    return Base(path, config, tokenizer, digest_of(weight_files(path)), read_json(metadata) if metadata.exists() else {})
+    facts = read_json(metadata) if metadata.exists() else {}
+    try:
+        calibration = Calibration.read(facts)
+    except ValueError as error:
+        raise CheckpointInvalid(f"{metadata}: {error}") from None
+    return Base(path, config, tokenizer, digest_of(weight_files(path)), facts, calibration)
 
 
 def _read_tokenizer(file: Path, config: ModelConfig) -> Tokenizer:

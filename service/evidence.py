@@ -62,14 +62,19 @@ class Span:
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """One leaf: its JSON Pointer, how the schema wants it founded, how it is, and where."""
+    """One leaf: its JSON Pointer, how the schema wants it founded, how it is, and where.
+
+    `confidence`: the chance, in [0, 1], that the value is right (`service/confidence.py`); None where nobody says.
+    """
 
     pointer: str
     grounding: Kind
     status: Status
     span: Span | None = None
+    confidence: float | None = None
 
     def __post_init__(self) -> None:
+        assert self.confidence is None or 0 <= self.confidence <= 1
         assert self.span is None or self.status in (Status.COPIED, Status.NORMALIZED)
 
 

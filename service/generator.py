@@ -13,7 +13,10 @@ import time
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from itertools import accumulate
 from pathlib import Path
+
+from tokenizers.decoders import DecodeStream
 
 from schemas.admission import AdmittedSchema, SchemaRefused, admit_text
 from schemas.catalog import Catalog
@@ -23,6 +26,7 @@ from schemas.validation import CheckedText, ReportValidator
 from service.adapters import Adapter, AdapterStore, adapter_directories, read_adapter
 from service.backtrack import Backtracking, Start
 from service.checkpoint import EMBEDDED_ADAPTERS, Base, read_base
+from service.confidence import Calibration, masses
 from service.engine.engine import Engine, EngineClosed, EngineFull
 from service.engine.sequence import Completion, DeadEnd, Ending, Job, JobExpired
 from service.errors import (
@@ -120,6 +124,12 @@ class Generator:
     def base_info(self) -> BaseInfo:
         return BaseInfo(self._base.digest, self._base.size_bytes, self._base.config.context_length)
 
+    def calibration(self, writer: str) -> Calibration:
+        """How the confidences of an adapter's reports, or of "base"'s, are told. Raises: AdapterUnknown."""
+        if writer == BASE_ADAPTER_ID:
+            return self._base.calibration
+        return self._store.named(writer).calibration
+
     def close(self) -> None:
         """Stop decoding; reports not done fail with ShuttingDown."""
         self._engine.close()
@@ -161,7 +171,7 @@ class Generator:
             text = self._text(spent[-1])
             checked = await asyncio.to_thread(plan.validator.check, text)
             if checked.valid or spent[-1].ending is Ending.LENGTH or request.options.mode is Mode.FREE:
-                evidence = await asyncio.to_thread(_attested, request, plan, checked)
+                evidence = await asyncio.to_thread(self._attested, request, plan, checked, text, spent[-1])
                 return self._result(plan, spent, text, checked, evidence, time.monotonic() - began)
             if start is not None:
                 start = search.after(spent[-1].token_ids, spent[-1].choices, text, checked.value, checked.violations)
@@ -249,6 +259,23 @@ class Generator:
     def _decode(self, token_ids: Sequence[int]) -> str:
         return self._base.tokenizer.decode(list(token_ids), skip_special_tokens=False)
 
+    def _attested(self, request: GenerationRequest, plan: _Plan, checked: CheckedText, text: str, completion: Completion) -> tuple[Evidence, ...]:
+        """The evidence of a valid report and the confidence of each of its values."""
+        if not checked.valid:
+            return ()
+        found = attest(checked.value, plan.admitted.schema, {QUESTION: request.question, **{item.id: item.text for item in request.context}})
+        sure = masses(text, self._token_ends(completion.token_ids, text), completion.logprobs)
+        calibrated = self.calibration(BASE_ADAPTER_ID if plan.adapter is None else plan.adapter.adapter_id)
+        return tuple(replace(one, confidence=calibrated(sure[one.pointer])) for one in found)
+
+    def _token_ends(self, token_ids: Sequence[int], text: str) -> list[int]:
+        """The character of the text after each token; a character of several tokens ends with the last of them."""
+        stream = DecodeStream(skip_special_tokens=False)
+        pieces = [stream.step(self._base.tokenizer, token) or "" for token in token_ids]
+        if "".join(pieces) == text:
+            return list(accumulate(map(len, pieces)))
+        return [len(self._decode(token_ids[: i + 1])) for i in range(len(token_ids))]  # a tokenizer whose tokens change what stands before them
+
     def _result(self, plan: _Plan, spent: list[Completion], text: str, checked: CheckedText, evidence: tuple[Evidence, ...], total_s: float) -> GenerationResult:
         last, adapter = spent[-1], plan.adapter
         stopped = last.ending is Ending.STOP
@@ -266,12 +293,6 @@ class Generator:
             base_digest=self._base.digest, prompt_tokens_saved=plan.prompt_tokens_saved, grounding=plan.grounding,
             evidence=evidence if valid else (),
         )  # fmt: skip
-
-
-def _attested(request: GenerationRequest, plan: _Plan, checked: CheckedText) -> tuple[Evidence, ...]:
-    if not checked.valid:
-        return ()
-    return attest(checked.value, plan.admitted.schema, {QUESTION: request.question, **{item.id: item.text for item in request.context}})
 
 
 def _hotter(options: DecodingOptions, attempt: int) -> DecodingOptions:

@@ -63,12 +63,19 @@ def show_evidence(request: GenerationRequest, result: GenerationResult) -> None:
     texts = {QUESTION: request.question, **{item.id: item.text for item in request.context}}
     for source, text in texts.items():
         console.print(Panel(_coloured(text, source, result.evidence), title=escape(source or "question"), title_align="left"))
-    table = _table("leaf", "value", "how", "where")
+    table = _table("leaf", "value", "sure", "how", "where")
     values = dict(leaves(json.loads(result.report_json))) if result.evidence else {}
     for found in result.evidence:
         value = json.dumps(values[found.pointer], ensure_ascii=False)
-        table.add_row(escape(found.pointer), escape(value), f"[{_COLOURS[found.status]}]{found.status.name}[/]", escape(_place(found.span, texts)))
+        table.add_row(escape(found.pointer), escape(value), _sure(found.confidence), f"[{_COLOURS[found.status]}]{found.status.name}[/]", escape(_place(found.span, texts)))
     console.print(table)
+
+
+def _sure(confidence: float | None) -> str:
+    """A share in rich markup, in the colour of a warning where more than one in five such values is wrong."""
+    if confidence is None:
+        return ""
+    return f"{confidence:.0%}" if confidence >= 0.8 else f"[yellow]{confidence:.0%}[/]"
 
 
 def _coloured(text: str, source: str, evidence: Iterable[Evidence]) -> Text:

@@ -172,13 +172,14 @@ def to_result(message: pb.GenerateReportResponse) -> GenerationResult:
 def from_evidence(evidence: Evidence) -> pb.Evidence:
     """The message of a leaf's evidence."""
     span = None if evidence.span is None else pb.Span(context_id=evidence.span.source, start=evidence.span.start, end=evidence.span.end)
-    return pb.Evidence(pointer=evidence.pointer, grounding=_LEAF_GROUNDINGS[evidence.grounding], status=_STATUSES[evidence.status], span=span)
+    return pb.Evidence(pointer=evidence.pointer, grounding=_LEAF_GROUNDINGS[evidence.grounding], status=_STATUSES[evidence.status], span=span, confidence=evidence.confidence)
 
 
 def to_evidence(message: pb.Evidence) -> Evidence:
     """The evidence of a message."""
     span = Span(message.span.context_id, message.span.start, message.span.end) if message.HasField("span") else None
-    return Evidence(message.pointer, _LEAF_GROUNDINGS_OF[message.grounding], _STATUSES_OF[message.status], span)
+    confidence = message.confidence if message.HasField("confidence") else None
+    return Evidence(message.pointer, _LEAF_GROUNDINGS_OF[message.grounding], _STATUSES_OF[message.status], span, confidence)
 
 
 def from_violation(violation: Violation) -> pb.Violation:

@@ -131,25 +131,32 @@ class Plain:
     token_ids: tuple[int, ...]
     ending: Ending
     num_interventions: int
+    logprobs: tuple[float, ...]
 
     def same_as(self, completion: Completion) -> bool:
-        return self == Plain(completion.token_ids, completion.ending, completion.num_interventions)
+        """A sequence that is cut may have written more than it ran, so its last tokens may have no log-probability."""
+        known = len(completion.logprobs)
+        assert known == len(completion.token_ids) or completion.ending is Ending.LENGTH
+        return np.allclose(self.logprobs[:known], completion.logprobs, atol=1e-5) and (self.token_ids, self.ending, self.num_interventions) == (
+            completion.token_ids, completion.ending, completion.num_interventions,
+        )  # fmt: skip
 
 
 def plain(job: Job, matcher: Matcher | None, vocab_size: int, seed: int = 0) -> Plain:
     """Greedy decoding, one token after another, nothing forced: the definition of what the engine must give."""
     output: list[int] = []
-    interventions = 0
+    interventions, logprobs = 0, []
     while True:
         logits = logits_after((*job.prompt_ids, *output), vocab_size, seed, job.adapter)
         order = [int(token) for token in np.argsort(-logits, kind="stable")]
         allowed = np.ones(vocab_size, np.bool_) if matcher is None else matcher.allowed()
         token = next(token for token in order if allowed[token])
         if token in job.eos_ids:
-            return Plain(tuple(output), Ending.STOP, interventions + (token != order[0]))
+            return Plain(tuple(output), Ending.STOP, interventions + (token != order[0]), tuple(logprobs))
         if len(output) == job.max_new_tokens:
-            return Plain(tuple(output), Ending.LENGTH, interventions)
+            return Plain(tuple(output), Ending.LENGTH, interventions, tuple(logprobs))
         if matcher is not None:
             matcher.consume(token)
         interventions += token != order[0]
+        logprobs.append(float(np.log(np.exp(logits - logits.max())[token] / np.exp(logits - logits.max()).sum())))
         output.append(token)

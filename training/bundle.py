@@ -101,6 +101,9 @@ def adapter_card(facts: dict[str, Any], sizes: dict[str, int]) -> str:
         "parameters": f"{facts['num_parameters']:,}", "weights": f"{sizes['adapter_model.safetensors']:,} bytes, bf16 safetensors", "pairs": f"{facts['pairs']:,}",
         "steps": f"{facts['steps']:,}", "minutes": facts["minutes"], "data": f"{facts['data_hash'][:19]}…",
     }  # fmt: skip
+    if "confidence" in facts:
+        fit, measured = facts["confidence"], facts["confidence"]["measured"]
+        rows["confidence"] = f"temperature {fit['temperature']:.2f}, bias {fit['bias']:+.2f}; calibration error {measured['ece_before']:.3f} without, {measured['ece_after']:.3f} with"
     return f"""# Escribano adapter: {facts["adapter_id"]}
 
 LoRA on the Escribano base (peft, trl's SFTTrainer) for one schema; its prompt carries no schema. It is bound by digest to that schema and that base, and is refused with any other.

@@ -1,6 +1,7 @@
-"""The commands that measure: ``escribano-train evaluate | bench | rank-table | losses``.
+"""The commands that measure: ``escribano-train evaluate | bench | rank-table | losses | calibrate``.
 
-Owns their options and help; what is measured and how it is shown is ``training.evaluate``, ``training.bench``, ``training.runs`` and ``training.losses``.
+Owns their options and help; what is measured and how it is shown is ``training.evaluate``, ``training.bench``, ``training.runs``, ``training.losses`` and
+``training.calibration``.
 """
 
 from __future__ import annotations
@@ -174,3 +175,29 @@ def losses(
         count = len(written) or count
         drawn = written or runs.drawn("agent_status" if adapter else family, split.value, seed, count)
         main(Reader(base, adapter, {"agent_status": Catalog.load().get("agent_status").schema}), drawn, count, show)
+
+
+def calibrate(
+    base: Base = None,
+    adapter: Annotated[Path | None, typer.Option(help="Directory of an adapter; unset: the shipped one.", exists=True, file_okay=False)] = None,
+    writer: Annotated[str | None, typer.Option(help='"base" calibrates the base itself.')] = None,
+    count: Annotated[int, typer.Option(min=2, help="Notes to write reports of.")] = 200,
+    seed: Seed = 40_001,
+    device: Device = "cpu",
+    threads: Threads = None,
+) -> None:
+    """Make confidences chances: fit them on notes that training never saw, and keep the fit in the metadata beside the weights.
+
+    Every second report is learned from; the calibration error, before and after, is measured on the others.
+
+    [bold]Examples[/]
+
+      escribano-train calibrate
+      escribano-train calibrate --base runs/base/model --adapter runs/adapters/agent_status --count 400
+      escribano-train calibrate --base runs/base/model --writer base
+    """
+    from training.calibration import CannotFit, main
+    from training.evaluate import SETUP_ERRORS
+
+    with failures_shown(*SETUP_ERRORS, CannotFit):
+        main(base=base, adapter=adapter, writer=writer, count=count, seed=seed, device=device, threads=threads)

@@ -18,6 +18,7 @@ from scipy.optimize import linear_sum_assignment
 from schemas.canonical import Json
 from schemas.violation import pointer
 
+_Path = tuple[str, ...]
 MISSING: Final = object()
 """Stands for a value that one side does not have at all; null is a value."""
 
@@ -26,11 +27,12 @@ _ARTICLE = re.compile(r"^(?:the|an|a|el|la|los|las|unos|unas|una|un)\s+(?=\S)")
 
 @dataclass(frozen=True, slots=True)
 class LeafPair:
-    """A leaf of gold and the prediction's leaf in its place; `path` has "*" for a list index."""
+    """A leaf of gold and the prediction's leaf in its place; `path` has "*" for a list index, `where` is the prediction's pointer (None where it has none)."""
 
     path: str
     gold: Any
     predicted: Any
+    where: str | None = None
 
     @property
     def agrees(self) -> bool:
@@ -84,42 +86,43 @@ def leaf_pairs(gold: Json, predicted: Json) -> list[LeafPair]:
 
     Where one side has an object or a list and the other has not, one pair of MISSING marks that the shapes differ.
     """
-    return list(_pairs((), gold, predicted))
+    return list(_pairs((), (), gold, predicted))
 
 
-def _pairs(path: tuple[str, ...], gold: Json, predicted: Json) -> Iterator[LeafPair]:
+def _pairs(path: _Path, where: _Path, gold: Json, predicted: Json) -> Iterator[LeafPair]:
+    """``path`` with "*" for indices, ``where`` in the prediction."""
     if isinstance(gold, dict) and isinstance(predicted, dict):
         for key in dict.fromkeys((*gold, *predicted)):
-            yield from _pairs((*path, key), gold.get(key, MISSING), predicted.get(key, MISSING))
+            yield from _pairs((*path, key), (*where, key), gold.get(key, MISSING), predicted.get(key, MISSING))
     elif isinstance(gold, list) and isinstance(predicted, list):
-        yield from _item_pairs((*path, "*"), gold, predicted)
+        yield from _item_pairs((*path, "*"), where, gold, predicted)
     elif isinstance(gold, (dict, list)) or isinstance(predicted, (dict, list)):
         yield LeafPair(pointer(path), MISSING, MISSING)
-        yield from (LeafPair(where, value, MISSING) for where, value in _alone(path, gold))
-        yield from (LeafPair(where, MISSING, value) for where, value in _alone(path, predicted))
+        yield from (LeafPair(of_leaf, value, MISSING) for of_leaf, _, value in _alone(path, (), gold))
+        yield from (LeafPair(of_leaf, MISSING, value, there) for of_leaf, there, value in _alone(path, where, predicted))
     else:
-        yield LeafPair(pointer(path), gold, predicted)
+        yield LeafPair(pointer(path), gold, predicted, None if predicted is MISSING else pointer(where))
 
 
-def _alone(path: tuple[str, ...], value: Json) -> Iterator[tuple[str, Json]]:
-    """The leaves of one side, list indices as "*"."""
+def _alone(path: _Path, where: _Path, value: Json) -> Iterator[tuple[str, str, Json]]:
+    """The leaves of one side: path with "*" for indices, pointer and value."""
     if isinstance(value, dict):
         for key, inner in value.items():
-            yield from _alone((*path, key), inner)
+            yield from _alone((*path, key), (*where, key), inner)
     elif isinstance(value, list):
-        for inner in value:
-            yield from _alone((*path, "*"), inner)
+        for i, inner in enumerate(value):
+            yield from _alone((*path, "*"), (*where, str(i)), inner)
     elif value is not MISSING:
-        yield pointer(path), value
+        yield pointer(path), pointer(where), value
 
 
-def _item_pairs(path: tuple[str, ...], gold: list[Json], predicted: list[Json]) -> Iterator[LeafPair]:
-    table = [[list(_pairs(path, g, p)) for p in predicted] for g in gold]
+def _item_pairs(path: _Path, where: _Path, gold: list[Json], predicted: list[Json]) -> Iterator[LeafPair]:
+    table = [[list(_pairs(path, (*where, str(j)), g, p)) for j, p in enumerate(predicted)] for g in gold]
     matches = dict(_aligned(table)) if gold and predicted else {}
     for i, item in enumerate(gold):
-        yield from table[i][matches[i]] if i in matches else _pairs(path, item, MISSING)
+        yield from table[i][matches[i]] if i in matches else _pairs(path, where, item, MISSING)
     for j in sorted(set(range(len(predicted))) - set(matches.values())):
-        yield from _pairs(path, MISSING, predicted[j])
+        yield from _pairs(path, (*where, str(j)), MISSING, predicted[j])
 
 
 def _aligned(table: list[list[list[LeafPair]]]) -> Iterator[tuple[int, int]]:

@@ -177,6 +177,7 @@ def _judged(pair: Pair, result: GenerationResult, recipe: _Recipe) -> Row:
         finish_reason=result.finish_reason.value,
         violations=tuple(map(str, violations)),
         work=recipe.work(pair, result),
+        confidences={leaf.pointer: round(leaf.confidence, 6) for leaf in result.evidence if leaf.confidence is not None},
     )
 
 

@@ -66,7 +66,8 @@ class Score:
     """One report against its gold.
 
     `exact`: the whole object agrees, list items in any order. `omitted`: gold leaves that the prediction leaves null or out. `invented`: pointers of
-    the predicted texts, numbers and dates that are in no supplied text, of `num_founded_on_text` that should be.
+    the predicted texts, numbers and dates that are in no supplied text, of `num_founded_on_text` that should be. `verdicts`: whether each predicted leaf is
+    right, nulls too, by pointer.
     """
 
     counts: Counts
@@ -75,6 +76,7 @@ class Score:
     invented: tuple[str, ...]
     num_founded_on_text: int
     by_field: Mapping[str, Counts]
+    verdicts: Mapping[str, bool]
 
 
 def score(gold: Json, predicted: Json | None, sources: Sequence[str], schema: dict[str, Any]) -> Score:
@@ -88,6 +90,7 @@ def score(gold: Json, predicted: Json | None, sources: Sequence[str], schema: di
     return Score(
         counts=sum(by_field.values(), Counts()), exact=all(pair.agrees for pair in pairs), omitted=sum(pair.told and not pair.claimed for pair in pairs),
         invented=tuple(where for where, value in founded if not can_be_read(value, sources)), num_founded_on_text=len(founded), by_field=by_field,
+        verdicts={pair.where: pair.agrees for pair in pairs if pair.where is not None},
     )  # fmt: skip
 
 

@@ -14,6 +14,7 @@ from typing import Any
 
 from rich.console import Console
 
+from training.calibration import trust
 from training.metrics import Summary
 from training.pairs_file import content_hash
 from training.rows import Evaluation
@@ -73,7 +74,7 @@ def to_json(bench: Bench) -> dict[str, Any]:
     models = asdict(bench.models) | {"base_to_adapter_size": bench.models.ratio}
     rows = [
         {"slice": e.slice.name, "writer": e.writer, "mode": e.mode, "elapsed_s": e.elapsed_s, "num_disagreements": e.num_disagreements,
-         "pairs_digest": content_hash(e.slice.pairs)} | e.summary.to_json() | {"by_language": _languages(e)}
+         "pairs_digest": content_hash(e.slice.pairs)} | e.summary.to_json() | {"by_language": _languages(e), "confidence": asdict(trust(e.judged)) if e.judged else None}
         for e in bench.evaluations
     ]  # fmt: skip
     return {"made": bench.facts, "models": models, "cells": rows, "timings": [asdict(t) for t in bench.timings]}
@@ -99,6 +100,12 @@ the model writes; *mask*: the schema enforced token by token; *backstop*: as it 
 """
 
 
+_HOW_SURE = """\
+How far a leaf's confidence can be trusted, as it is served. *right*: share of the leaves that are right, nulls too. *ECE*: expected calibration error, the mean gap between
+confidence and share right over groups of equal size. *right at 90%*: share right of the nine in ten leaves with the highest confidence; *least sure tenth*: of the others.
+"""
+
+
 def markdown(bench: Bench) -> str:
     """The table that people read."""
     models, made = bench.models, bench.facts
@@ -113,6 +120,7 @@ def markdown(bench: Bench) -> str:
         "", f"The base is {models.ratio:.1f} times as large as the adapter.", "", _HOW_READ.format(adapter=models.adapter_id),
         _markdown_table([COLUMNS[i] for i in _SHOWN], [[cells(e)[i] for i in _SHOWN] for e in bench.evaluations]),
         "", "## Languages", "", _markdown_table(*_language_rows(bench.evaluations)),
+        "", "## Confidence", "", _HOW_SURE, _markdown_table(*_confidence_rows(bench.evaluations)),
         "", "## Time", "", "Seconds a report with the backstop, as the caller waits for it, apart from the runs above.", "",
         _markdown_table(*_timing_rows(bench.timings)),
         "", "## Fields", "", f"Accuracy of {models.adapter_id} with the backstop: right ÷ content in gold or report (how many).", "", fields, "",
@@ -134,6 +142,15 @@ def _language_rows(evaluations: Sequence[Evaluation]) -> tuple[list[str], list[l
         [e.slice.name, e.writer, e.mode, lang or "–", str(s.n), f"{s.validity:.2%}", f"{s.exact_rate:.1%}", f"{s.f1:.3f}"]
         for e in evaluations
         for lang, s in e.by_language.items()
+    ]  # fmt: skip
+
+
+def _confidence_rows(evaluations: Sequence[Evaluation]) -> tuple[list[str], list[list[str]]]:
+    head = ["slice", "writer", "leaves", "right", "ECE", "right at 90%", "least sure tenth"]
+    found = [(e, trust(e.judged)) for e in evaluations if e.mode == "backstop" and e.judged]
+    return head, [
+        [e.slice.name, e.writer, f"{t.num_leaves:,}", f"{t.right:.1%}", f"{t.calibration_error:.3f}", f"{t.right_when_sure:.1%}", f"{t.right_when_unsure:.1%}"]
+        for e, t in found
     ]  # fmt: skip
 
 

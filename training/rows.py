@@ -6,7 +6,8 @@ Owns `Row` and `Evaluation`; figures are computed from the rows whenever they ar
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -20,7 +21,7 @@ from training.synthesize import Pair
 class Row:
     """What came of one pair. `report` is the text, None where the request failed; `code` is OK or the failure's.
 
-    `valid` is the second judge's verdict (never so for a report that was cut off), `service_valid` the service's own.
+    `valid` is the second judge's verdict (never so for a report that was cut off), `service_valid` the service's own. `confidences`: of each leaf, by pointer.
     """
 
     pair_id: str
@@ -33,6 +34,7 @@ class Row:
     finish_reason: str | None
     violations: tuple[str, ...]
     work: Work | None
+    confidences: Mapping[str, float] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -79,6 +81,11 @@ class Evaluation:
         langs = sorted({pair.lang for pair in self.slice.pairs})
         triples = list(zip(self.slice.pairs, self.rows, self.scores, strict=True))
         return {lang: summarize([_measured(r, s) for p, r, s in triples if p.lang == lang], 0.0) for lang in langs}
+
+    @cached_property
+    def judged(self) -> tuple[tuple[float, bool], ...]:
+        """The confidence of every leaf that has one, and whether the leaf is right."""
+        return tuple((sure, s.verdicts[where]) for row, s in zip(self.rows, self.scores, strict=True) for where, sure in row.confidences.items())
 
     @property
     def num_disagreements(self) -> int:

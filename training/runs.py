@@ -108,12 +108,16 @@ class Places:
         return self.root / "adapters" / SCHEMA_ID
 
     @property
+    def calibration(self) -> Path:
+        return self.root / "scores" / "calibration.json"
+
+    @property
     def scores(self) -> Path:
         return self.root / "scores" / "summary.json"
 
 
 def full(output: Path, plan: FullPlan, say: Say = print) -> Places:
-    """Tokenizer, base, pairs, adapter, scores: everything that is shipped, from nothing. Started again, it goes on where it stopped."""
+    """Tokenizer, base, pairs, adapter, confidences, scores: everything that is shipped, from nothing. Started again, it goes on where it stopped."""
     at = Places(output)
     for stage in stages(at, plan, say):
         if stage.made.exists():
@@ -135,6 +139,7 @@ def stages(at: Places, plan: FullPlan, say: Say) -> Sequence[Stage]:
         Stage("pre-training", at.model / "metadata.json", lambda: _pretrain(at, plan, say)),
         Stage("pairs", at.card, lambda: make_pairs(at.pairs, at.card, plan.pairs, plan.seed, plan.notes)),
         Stage("fine-tuning", at.adapter / "metadata.json", lambda: _finetune(at, plan)),
+        Stage("calibration", at.calibration, lambda: _calibrate(at, plan)),
         Stage("evaluation", at.scores, lambda: _evaluate(at, plan)),
     )
 
@@ -223,6 +228,18 @@ def only_schema(found: Iterable[Pair]) -> str:
         shown = ", ".join(sorted(schema_id or "schemas of their own" for schema_id in ids)) or "nothing"
         raise PairsUnfit(f"an adapter is trained for one schema of the catalog; these pairs are of {shown}")
     return str(ids.pop())
+
+
+def _calibrate(at: Places, plan: FullPlan) -> None:
+    """Fit the adapter's confidences; weights that get everything wrong keep theirs as they are, and the file says why."""
+    from training import calibration
+
+    try:
+        told = asdict(calibration.main(base=str(at.model), adapter=at.adapter, count=plan.eval_count, device=plan.device, threads=plan.threads))
+    except calibration.CannotFit as error:
+        told = {"not fitted": str(error)}
+    at.calibration.parent.mkdir(parents=True, exist_ok=True)
+    at.calibration.write_text(json.dumps(told, indent=2) + "\n")
 
 
 def _evaluate(at: Places, plan: FullPlan) -> None:

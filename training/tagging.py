@@ -156,7 +156,7 @@ def copied(ids: Tensor, tags: Tensor, in_report: Tensor) -> Tensor:
                     if goes_on and tokens[source] != tokens[place]:
                         break  # told otherwise than it is written: nothing to learn from
                     out.append((row, place - 1, source, int(not goes_on)))
-    return torch.tensor(out, device=ids.device).view(-1, 4)
+    return torch.tensor(out, dtype=torch.long, device=ids.device).view(-1, 4)
 
 
 def naming_loss(model: Any, hidden: Tensor, ids: Tensor, tags: Tensor, in_report: Tensor, layer: int) -> Tensor:

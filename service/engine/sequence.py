@@ -60,21 +60,19 @@ class Job:
     def __post_init__(self) -> None:
         assert self.prompt_ids and self.eos_ids and self.max_new_tokens >= 1 and len(self.written_ids) <= self.max_new_tokens
 
-    @property
-    def num_known(self) -> int:
-        """Tokens to run before the first choice."""
-        return len(self.prompt_ids) + len(self.written_ids)
 
 
 @dataclass(frozen=True, slots=True)
 class Completion:
     """What was decoded, without the end-of-sequence token. Counts of tokens and passes; seconds.
 
-    `choices`: the indexes of the tokens that were chosen, neither forced nor written before.
+    `choices`: the indexes of the tokens that were chosen, neither forced nor written before. `logprobs`: of each token, its log-probability in nats under the
+    model alone, without mask and at temperature 1.
     """
 
     token_ids: tuple[int, ...]
     choices: tuple[int, ...]
+    logprobs: tuple[float, ...]
     ending: Ending
     num_forced_tokens: int
     num_forward_passes: int
@@ -111,6 +109,7 @@ class Sequence:
     num_run: int = 0
     output: list[int] = field(default_factory=list)
     choices: list[int] = field(default_factory=list)
+    logprobs: list[float] = field(default_factory=list)
     num_forced_tokens: int = 0
     num_forward_passes: int = 0
     num_interventions: int = 0
@@ -146,7 +145,7 @@ class Sequence:
         num_prefix = len(self.job.prompt_ids) if prefix_lm and not self.num_run else 0
         tokens = tuple(self.pending[: max(budget, num_prefix)])
         end = self.num_run + len(tokens)
-        known = max(self.num_run, self.job.num_known - 1)
+        known = max(self.num_run, len(self.job.prompt_ids) - 1)
         return Row(self.slot, self.num_run, tokens, max(0, end - known), self.job.adapter, num_prefix)
 
     def accept(self, row: Row, logits: Logits) -> None:
@@ -155,7 +154,7 @@ class Sequence:
         self.num_run += len(row.token_ids)
         del self.pending[: len(row.token_ids)]
         if row.num_logits:
-            self._judge_forced(logits)
+            self._judge_known(logits)
         if self.pending:
             return
         self.prefilled_at = self.prefilled_at or time.monotonic()
@@ -164,11 +163,13 @@ class Sequence:
         else:
             self._choose(logits[-1])
 
-    def _judge_forced(self, logits: Logits) -> None:
-        """Count the forced tokens that the model would not have chosen itself: an intervention each."""
+    def _judge_known(self, logits: Logits) -> None:
+        """What the model makes of tokens that it was not asked about; a forced one that it would not have chosen itself is an intervention."""
         first = self.num_run - len(logits) + 1 - len(self.job.prompt_ids)  # output index that logits[0] predicts
-        known = np.asarray(self.output[first : first + len(logits)])
-        self.num_interventions += int((logits[: len(known)].argmax(axis=-1) != known).sum()) if len(known) else 0
+        known = self.output[first : first + len(logits)]
+        for index, (token, row) in enumerate(zip(known, logits, strict=False), first):
+            self.logprobs.append(_logprob(row, token))
+            self.num_interventions += index >= len(self.job.written_ids) and int(row.argmax()) != token
 
     def _choose(self, logits: Logits) -> None:
         matcher = self.job.matcher
@@ -182,6 +183,7 @@ class Sequence:
         if token in self.job.eos_ids:
             self.ending = Ending.STOP
         else:
+            self.logprobs.append(_logprob(logits, token))
             self._append(token, matcher)
 
     def _append(self, token: int, matcher: Matcher | None) -> None:
@@ -213,9 +215,16 @@ class Sequence:
         assert self.ending is not None
         now = time.monotonic()
         return Completion(
-            tuple(self.output), tuple(self.choices), self.ending, self.num_forced_tokens, self.num_forward_passes, self.num_interventions,
+            tuple(self.output), tuple(self.choices), tuple(self.logprobs), self.ending, self.num_forced_tokens, self.num_forward_passes, self.num_interventions,
             self.started_at - self.queued_at, self.prefilled_at - self.started_at, now - self.prefilled_at,
         )  # fmt: skip
+
+
+def _logprob(logits: Logits, token: int) -> float:
+    """Of one token, from a row of logits (vocab_size,)."""
+    above = logits.astype(np.float64) - logits[token]
+    most = above.max()
+    return -float(most + np.log(np.exp(above - most).sum()))
 
 
 def _masked(logits: Logits, allowed: NDArray[np.bool_], vetoed: Collection[int]) -> Logits:

@@ -17,7 +17,7 @@ from training.options import SliceName
 from training.pairs_file import read_pairs
 from training.synthesize import pair
 
-COMMANDS = ("tokenizer", "synthesize", "curate", "pretrain", "finetune", "evaluate", "bench", "rank-table", "all")
+COMMANDS = ("tokenizer", "synthesize", "curate", "pretrain", "finetune", "evaluate", "bench", "rank-table", "calibrate", "all")
 
 
 def run(*arguments: object) -> Result:
@@ -216,7 +216,7 @@ def recorded(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return ran
 
 
-STAGES = ["tokenizer", "pre-training", "pairs", "fine-tuning", "evaluation"]
+STAGES = ["tokenizer", "pre-training", "pairs", "fine-tuning", "calibration", "evaluation"]
 
 
 def test_a_full_run_does_every_stage_in_order(tmp_path: Path, recorded: list[str]) -> None:

@@ -232,7 +232,7 @@ def test_the_naming_loss_teaches_heads_to_carry_the_token_they_look_at() -> None
 
 
 def test_a_copy_is_followed_to_the_token_after_its_last_one() -> None:
-    from training.tagging import copied
+    from training.tagging import choices, copied
 
     note = [UNTAGGED, (5, 1, 1), (5, 0, 1), (6, 1, 0), OUTSIDE, (5, 1, 2), OUTSIDE]
     #        ask       copy     copy     close    ask: another   ask       copy     differs   ask: untold
@@ -242,6 +242,8 @@ def test_a_copy_is_followed_to_the_token_after_its_last_one() -> None:
     assert copied(torch.tensor([ids]), torch.tensor([note + report]), in_report) .tolist() == [[0, 8, 2, 0], [0, 9, 3, 1], [0, 14, 6, 1]]
     cut = len(note) + 2  # a report that breaks off while it copies
     assert copied(torch.tensor([ids[:cut]]), torch.tensor([(note + report)[:cut]]), in_report[:, :cut]).tolist() == []
+    nothing = choices(torch.tensor([note + report]), in_report, copied(torch.tensor([ids]), torch.tensor([[UNTAGGED] * len(ids)]), in_report))
+    assert nothing.shape == (1, len(ids) - 1), "a batch without copies"
 
 
 def test_the_following_loss_teaches_the_last_head_and_no_other() -> None:

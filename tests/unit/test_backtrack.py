@@ -11,8 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas.canonical import canonical_json
+from schemas.locating import span_of
 from schemas.violation import Violation, pointer
-from service.backtrack import Backtracking, Start, span_of, wrong_until
+from service.backtrack import Backtracking, Start, wrong_until
 from tests.strategies import values
 
 

@@ -121,7 +121,7 @@ def test_what_is_written_already_follows_a_prompt_that_is_seen_both_ways() -> No
         found = done(engine, job(prompt, written_ids=written, max_new_tokens=12))
     rows = [row for rows in executor.passes for row in rows]
     assert [(row.start, len(row.token_ids), row.num_prefix) for row in rows[:2]] == [(0, 30, 30), (30, 6, 0)]
-    assert found.token_ids[:6] == written
+    assert found.token_ids[:6] == written and len(found.logprobs) == len(found.token_ids)
 
 
 def test_no_step_runs_more_tokens_than_allowed() -> None:

@@ -142,6 +142,14 @@ def test_every_leaf_of_both_sides_is_paired_once() -> None:
     assert [pair.gold for pair in found if pair.agrees] == [1, 3]
 
 
+def test_every_predicted_leaf_has_a_verdict_where_it_stands() -> None:
+    predicted = {"title": "late", "cost": 12.5, "due": None, "risks": [{"name": "flood", "level": "low"}, {"name": "fire"}, {"name": "frost"}]}
+    assert scored(predicted).verdicts == {
+        "/title": False, "/cost": True, "/due": True, "/risks/0/name": True, "/risks/0/level": True, "/risks/1/name": True, "/risks/2/name": False,
+    }  # fmt: skip
+    assert score({"a": 1}, {"a": [1, {"b": 2}]}, (), {}).verdicts == {"/a/0": False, "/a/1/b": False}
+
+
 # --- invention -------------------------------------------------------------------------------------------------------
 
 

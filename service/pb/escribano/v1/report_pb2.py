@@ -24,25 +24,25 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19\x65scribano/v1/report.proto\x12\x0c\x65scribano.v1\"\'\n\x0b\x43ontextItem\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04text\x18\x02 \x01(\t\"\xdd\x01\n\x0f\x44\x65\x63odingOptions\x12(\n\x04mode\x18\x01 \x01(\x0e\x32\x1a.escribano.v1.DecodingMode\x12\x1b\n\x0emax_new_tokens\x18\x02 \x01(\x05H\x00\x88\x01\x01\x12\x18\n\x0btemperature\x18\x03 \x01(\x01H\x01\x88\x01\x01\x12\x11\n\x04seed\x18\x04 \x01(\x03H\x02\x88\x01\x01\x12*\n\tgrounding\x18\x05 \x01(\x0e\x32\x17.escribano.v1.GroundingB\x11\n\x0f_max_new_tokensB\x0e\n\x0c_temperatureB\x07\n\x05_seed\"\xe3\x01\n\x15GenerateReportRequest\x12\x10\n\x08question\x18\x01 \x01(\t\x12*\n\x07\x63ontext\x18\x02 \x03(\x0b\x32\x19.escribano.v1.ContextItem\x12\x13\n\tschema_id\x18\x03 \x01(\tH\x00\x12\x15\n\x0bschema_json\x18\x04 \x01(\tH\x00\x12\x17\n\nadapter_id\x18\x05 \x01(\tH\x01\x88\x01\x01\x12.\n\x07options\x18\x06 \x01(\x0b\x32\x1d.escribano.v1.DecodingOptionsB\x08\n\x06schemaB\r\n\x0b_adapter_id\"Y\n\tViolation\x12\x0f\n\x07keyword\x18\x01 \x01(\t\x12\x15\n\rinstance_path\x18\x02 \x01(\t\x12\x13\n\x0bschema_path\x18\x03 \x01(\t\x12\x0f\n\x07message\x18\x04 \x01(\t\"<\n\rInvalidReport\x12+\n\nviolations\x18\x01 \x03(\x0b\x32\x17.escribano.v1.Violation\"6\n\x04Span\x12\x12\n\ncontext_id\x18\x01 \x01(\t\x12\r\n\x05start\x18\x02 \x01(\x05\x12\x0b\n\x03\x65nd\x18\x03 \x01(\x05\"\x9b\x01\n\x08\x45vidence\x12\x0f\n\x07pointer\x18\x01 \x01(\t\x12.\n\tgrounding\x18\x02 \x01(\x0e\x32\x1b.escribano.v1.LeafGrounding\x12,\n\x06status\x18\x03 \x01(\x0e\x32\x1c.escribano.v1.EvidenceStatus\x12 \n\x04span\x18\x04 \x01(\x0b\x32\x12.escribano.v1.Span\"\xa5\x05\n\x16GenerateReportResponse\x12\x13\n\x0breport_json\x18\x01 \x01(\t\x12\r\n\x05valid\x18\x02 \x01(\x08\x12\x14\n\x0cnative_valid\x18\x03 \x01(\x08\x12\x19\n\x11num_interventions\x18\x04 \x01(\x05\x12\x31\n\rfinish_reason\x18\x05 \x01(\x0e\x32\x1a.escribano.v1.FinishReason\x12+\n\nviolations\x18\x06 \x03(\x0b\x32\x17.escribano.v1.Violation\x12\x19\n\x11num_prompt_tokens\x18\x07 \x01(\x05\x12\x1d\n\x15num_completion_tokens\x18\x08 \x01(\x05\x12\x19\n\x11num_forced_tokens\x18\t \x01(\x05\x12\x1a\n\x12num_forward_passes\x18\n \x01(\x05\x12\x14\n\x0cnum_attempts\x18\x0b \x01(\x05\x12\x1b\n\x13prompt_tokens_saved\x18\x0c \x01(\x05\x12\x0f\n\x07queue_s\x18\r \x01(\x01\x12\x11\n\tprefill_s\x18\x0e \x01(\x01\x12\x10\n\x08\x64\x65\x63ode_s\x18\x0f \x01(\x01\x12\x0f\n\x07total_s\x18\x10 \x01(\x01\x12\x11\n\tschema_id\x18\x11 \x01(\t\x12\x15\n\rschema_digest\x18\x12 \x01(\t\x12\x17\n\nadapter_id\x18\x13 \x01(\tH\x00\x88\x01\x01\x12\x1b\n\x0e\x61\x64\x61pter_digest\x18\x14 \x01(\tH\x01\x88\x01\x01\x12\x13\n\x0b\x62\x61se_digest\x18\x15 \x01(\t\x12*\n\tgrounding\x18\x16 \x01(\x0e\x32\x17.escribano.v1.Grounding\x12(\n\x08\x65vidence\x18\x17 \x03(\x0b\x32\x16.escribano.v1.EvidenceB\r\n\x0b_adapter_idB\x11\n\x0f_adapter_digest\"\x14\n\x12ListSchemasRequest\"<\n\x13ListSchemasResponse\x12%\n\x07schemas\x18\x01 \x03(\x0b\x32\x14.escribano.v1.Schema\"p\n\x06Schema\x12\x11\n\tschema_id\x18\x01 \x01(\t\x12\x15\n\rschema_digest\x18\x02 \x01(\t\x12\r\n\x05title\x18\x03 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x04 \x01(\t\x12\x18\n\x10\x63hecked_pointers\x18\x05 \x03(\t\"%\n\x10GetSchemaRequest\x12\x11\n\tschema_id\x18\x01 \x01(\t\"N\n\x11GetSchemaResponse\x12$\n\x06schema\x18\x01 \x01(\x0b\x32\x14.escribano.v1.Schema\x12\x13\n\x0bschema_json\x18\x02 \x01(\t\"\x15\n\x13ListAdaptersRequest\"T\n\x14ListAdaptersResponse\x12\'\n\x08\x61\x64\x61pters\x18\x01 \x03(\x0b\x32\x15.escribano.v1.Adapter\x12\x13\n\x0b\x62\x61se_digest\x18\x02 \x01(\t\"\xaa\x01\n\x07\x41\x64\x61pter\x12\x12\n\nadapter_id\x18\x01 \x01(\t\x12\x11\n\tschema_id\x18\x02 \x01(\t\x12\x15\n\rschema_digest\x18\x03 \x01(\t\x12\x16\n\x0e\x61\x64\x61pter_digest\x18\x04 \x01(\t\x12\x13\n\x0b\x62\x61se_digest\x18\x05 \x01(\t\x12\x0c\n\x04rank\x18\x06 \x01(\x05\x12\x12\n\nlora_alpha\x18\x07 \x01(\x01\x12\x12\n\nsize_bytes\x18\x08 \x01(\x03*\xb4\x03\n\x0b\x45rrorReason\x12\x1c\n\x18\x45RROR_REASON_UNSPECIFIED\x10\x00\x12 \n\x1c\x45RROR_REASON_REQUEST_INVALID\x10\x01\x12\x1f\n\x1b\x45RROR_REASON_SCHEMA_REFUSED\x10\x02\x12\x1f\n\x1b\x45RROR_REASON_SCHEMA_UNKNOWN\x10\x03\x12 \n\x1c\x45RROR_REASON_ADAPTER_UNKNOWN\x10\x04\x12!\n\x1d\x45RROR_REASON_ADAPTER_MISMATCH\x10\x05\x12 \n\x1c\x45RROR_REASON_PROMPT_TOO_LONG\x10\x06\x12\x1f\n\x1b\x45RROR_REASON_REPORT_INVALID\x10\x07\x12\x1f\n\x1b\x45RROR_REASON_MATCHER_FAILED\x10\x08\x12\"\n\x1e\x45RROR_REASON_DEADLINE_EXCEEDED\x10\t\x12\x1b\n\x17\x45RROR_REASON_QUEUE_FULL\x10\n\x12\x1e\n\x1a\x45RROR_REASON_SHUTTING_DOWN\x10\x0b\x12\x19\n\x15\x45RROR_REASON_INTERNAL\x10\x0c*a\n\x0c\x44\x65\x63odingMode\x12\x1d\n\x19\x44\x45\x43ODING_MODE_UNSPECIFIED\x10\x00\x12\x16\n\x12\x44\x45\x43ODING_MODE_FREE\x10\x01\x12\x1a\n\x16\x44\x45\x43ODING_MODE_BACKSTOP\x10\x02*O\n\tGrounding\x12\x19\n\x15GROUNDING_UNSPECIFIED\x10\x00\x12\x14\n\x10GROUNDING_STRICT\x10\x01\x12\x11\n\rGROUNDING_OFF\x10\x02*_\n\x0c\x46inishReason\x12\x1d\n\x19\x46INISH_REASON_UNSPECIFIED\x10\x00\x12\x16\n\x12\x46INISH_REASON_STOP\x10\x01\x12\x18\n\x14\x46INISH_REASON_LENGTH\x10\x02*\xa2\x01\n\rLeafGrounding\x12\x1e\n\x1aLEAF_GROUNDING_UNSPECIFIED\x10\x00\x12\x1a\n\x16LEAF_GROUNDING_EXTRACT\x10\x01\x12\x1c\n\x18LEAF_GROUNDING_NORMALIZE\x10\x02\x12\x1b\n\x17LEAF_GROUNDING_CLASSIFY\x10\x03\x12\x1a\n\x16LEAF_GROUNDING_COMPOSE\x10\x04*\xea\x01\n\x0e\x45videnceStatus\x12\x1f\n\x1b\x45VIDENCE_STATUS_UNSPECIFIED\x10\x00\x12\x1a\n\x16\x45VIDENCE_STATUS_COPIED\x10\x01\x12\x1e\n\x1a\x45VIDENCE_STATUS_NORMALIZED\x10\x02\x12\x1e\n\x1a\x45VIDENCE_STATUS_CLASSIFIED\x10\x03\x12\x1c\n\x18\x45VIDENCE_STATUS_COMPOSED\x10\x04\x12\x1c\n\x18\x45VIDENCE_STATUS_UNSTATED\x10\x05\x12\x1f\n\x1b\x45VIDENCE_STATUS_UNSUPPORTED\x10\x06\x32\xe5\x02\n\rReportService\x12[\n\x0eGenerateReport\x12#.escribano.v1.GenerateReportRequest\x1a$.escribano.v1.GenerateReportResponse\x12R\n\x0bListSchemas\x12 .escribano.v1.ListSchemasRequest\x1a!.escribano.v1.ListSchemasResponse\x12L\n\tGetSchema\x12\x1e.escribano.v1.GetSchemaRequest\x1a\x1f.escribano.v1.GetSchemaResponse\x12U\n\x0cListAdapters\x12!.escribano.v1.ListAdaptersRequest\x1a\".escribano.v1.ListAdaptersResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19\x65scribano/v1/report.proto\x12\x0c\x65scribano.v1\"\'\n\x0b\x43ontextItem\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04text\x18\x02 \x01(\t\"\xdd\x01\n\x0f\x44\x65\x63odingOptions\x12(\n\x04mode\x18\x01 \x01(\x0e\x32\x1a.escribano.v1.DecodingMode\x12\x1b\n\x0emax_new_tokens\x18\x02 \x01(\x05H\x00\x88\x01\x01\x12\x18\n\x0btemperature\x18\x03 \x01(\x01H\x01\x88\x01\x01\x12\x11\n\x04seed\x18\x04 \x01(\x03H\x02\x88\x01\x01\x12*\n\tgrounding\x18\x05 \x01(\x0e\x32\x17.escribano.v1.GroundingB\x11\n\x0f_max_new_tokensB\x0e\n\x0c_temperatureB\x07\n\x05_seed\"\xe3\x01\n\x15GenerateReportRequest\x12\x10\n\x08question\x18\x01 \x01(\t\x12*\n\x07\x63ontext\x18\x02 \x03(\x0b\x32\x19.escribano.v1.ContextItem\x12\x13\n\tschema_id\x18\x03 \x01(\tH\x00\x12\x15\n\x0bschema_json\x18\x04 \x01(\tH\x00\x12\x17\n\nadapter_id\x18\x05 \x01(\tH\x01\x88\x01\x01\x12.\n\x07options\x18\x06 \x01(\x0b\x32\x1d.escribano.v1.DecodingOptionsB\x08\n\x06schemaB\r\n\x0b_adapter_id\"Y\n\tViolation\x12\x0f\n\x07keyword\x18\x01 \x01(\t\x12\x15\n\rinstance_path\x18\x02 \x01(\t\x12\x13\n\x0bschema_path\x18\x03 \x01(\t\x12\x0f\n\x07message\x18\x04 \x01(\t\"<\n\rInvalidReport\x12+\n\nviolations\x18\x01 \x03(\x0b\x32\x17.escribano.v1.Violation\"6\n\x04Span\x12\x12\n\ncontext_id\x18\x01 \x01(\t\x12\r\n\x05start\x18\x02 \x01(\x05\x12\x0b\n\x03\x65nd\x18\x03 \x01(\x05\"\xc3\x01\n\x08\x45vidence\x12\x0f\n\x07pointer\x18\x01 \x01(\t\x12.\n\tgrounding\x18\x02 \x01(\x0e\x32\x1b.escribano.v1.LeafGrounding\x12,\n\x06status\x18\x03 \x01(\x0e\x32\x1c.escribano.v1.EvidenceStatus\x12 \n\x04span\x18\x04 \x01(\x0b\x32\x12.escribano.v1.Span\x12\x17\n\nconfidence\x18\x05 \x01(\x01H\x00\x88\x01\x01\x42\r\n\x0b_confidence\"\xa5\x05\n\x16GenerateReportResponse\x12\x13\n\x0breport_json\x18\x01 \x01(\t\x12\r\n\x05valid\x18\x02 \x01(\x08\x12\x14\n\x0cnative_valid\x18\x03 \x01(\x08\x12\x19\n\x11num_interventions\x18\x04 \x01(\x05\x12\x31\n\rfinish_reason\x18\x05 \x01(\x0e\x32\x1a.escribano.v1.FinishReason\x12+\n\nviolations\x18\x06 \x03(\x0b\x32\x17.escribano.v1.Violation\x12\x19\n\x11num_prompt_tokens\x18\x07 \x01(\x05\x12\x1d\n\x15num_completion_tokens\x18\x08 \x01(\x05\x12\x19\n\x11num_forced_tokens\x18\t \x01(\x05\x12\x1a\n\x12num_forward_passes\x18\n \x01(\x05\x12\x14\n\x0cnum_attempts\x18\x0b \x01(\x05\x12\x1b\n\x13prompt_tokens_saved\x18\x0c \x01(\x05\x12\x0f\n\x07queue_s\x18\r \x01(\x01\x12\x11\n\tprefill_s\x18\x0e \x01(\x01\x12\x10\n\x08\x64\x65\x63ode_s\x18\x0f \x01(\x01\x12\x0f\n\x07total_s\x18\x10 \x01(\x01\x12\x11\n\tschema_id\x18\x11 \x01(\t\x12\x15\n\rschema_digest\x18\x12 \x01(\t\x12\x17\n\nadapter_id\x18\x13 \x01(\tH\x00\x88\x01\x01\x12\x1b\n\x0e\x61\x64\x61pter_digest\x18\x14 \x01(\tH\x01\x88\x01\x01\x12\x13\n\x0b\x62\x61se_digest\x18\x15 \x01(\t\x12*\n\tgrounding\x18\x16 \x01(\x0e\x32\x17.escribano.v1.Grounding\x12(\n\x08\x65vidence\x18\x17 \x03(\x0b\x32\x16.escribano.v1.EvidenceB\r\n\x0b_adapter_idB\x11\n\x0f_adapter_digest\"\x14\n\x12ListSchemasRequest\"<\n\x13ListSchemasResponse\x12%\n\x07schemas\x18\x01 \x03(\x0b\x32\x14.escribano.v1.Schema\"p\n\x06Schema\x12\x11\n\tschema_id\x18\x01 \x01(\t\x12\x15\n\rschema_digest\x18\x02 \x01(\t\x12\r\n\x05title\x18\x03 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x04 \x01(\t\x12\x18\n\x10\x63hecked_pointers\x18\x05 \x03(\t\"%\n\x10GetSchemaRequest\x12\x11\n\tschema_id\x18\x01 \x01(\t\"N\n\x11GetSchemaResponse\x12$\n\x06schema\x18\x01 \x01(\x0b\x32\x14.escribano.v1.Schema\x12\x13\n\x0bschema_json\x18\x02 \x01(\t\"\x15\n\x13ListAdaptersRequest\"T\n\x14ListAdaptersResponse\x12\'\n\x08\x61\x64\x61pters\x18\x01 \x03(\x0b\x32\x15.escribano.v1.Adapter\x12\x13\n\x0b\x62\x61se_digest\x18\x02 \x01(\t\"\xaa\x01\n\x07\x41\x64\x61pter\x12\x12\n\nadapter_id\x18\x01 \x01(\t\x12\x11\n\tschema_id\x18\x02 \x01(\t\x12\x15\n\rschema_digest\x18\x03 \x01(\t\x12\x16\n\x0e\x61\x64\x61pter_digest\x18\x04 \x01(\t\x12\x13\n\x0b\x62\x61se_digest\x18\x05 \x01(\t\x12\x0c\n\x04rank\x18\x06 \x01(\x05\x12\x12\n\nlora_alpha\x18\x07 \x01(\x01\x12\x12\n\nsize_bytes\x18\x08 \x01(\x03*\xb4\x03\n\x0b\x45rrorReason\x12\x1c\n\x18\x45RROR_REASON_UNSPECIFIED\x10\x00\x12 \n\x1c\x45RROR_REASON_REQUEST_INVALID\x10\x01\x12\x1f\n\x1b\x45RROR_REASON_SCHEMA_REFUSED\x10\x02\x12\x1f\n\x1b\x45RROR_REASON_SCHEMA_UNKNOWN\x10\x03\x12 \n\x1c\x45RROR_REASON_ADAPTER_UNKNOWN\x10\x04\x12!\n\x1d\x45RROR_REASON_ADAPTER_MISMATCH\x10\x05\x12 \n\x1c\x45RROR_REASON_PROMPT_TOO_LONG\x10\x06\x12\x1f\n\x1b\x45RROR_REASON_REPORT_INVALID\x10\x07\x12\x1f\n\x1b\x45RROR_REASON_MATCHER_FAILED\x10\x08\x12\"\n\x1e\x45RROR_REASON_DEADLINE_EXCEEDED\x10\t\x12\x1b\n\x17\x45RROR_REASON_QUEUE_FULL\x10\n\x12\x1e\n\x1a\x45RROR_REASON_SHUTTING_DOWN\x10\x0b\x12\x19\n\x15\x45RROR_REASON_INTERNAL\x10\x0c*a\n\x0c\x44\x65\x63odingMode\x12\x1d\n\x19\x44\x45\x43ODING_MODE_UNSPECIFIED\x10\x00\x12\x16\n\x12\x44\x45\x43ODING_MODE_FREE\x10\x01\x12\x1a\n\x16\x44\x45\x43ODING_MODE_BACKSTOP\x10\x02*O\n\tGrounding\x12\x19\n\x15GROUNDING_UNSPECIFIED\x10\x00\x12\x14\n\x10GROUNDING_STRICT\x10\x01\x12\x11\n\rGROUNDING_OFF\x10\x02*_\n\x0c\x46inishReason\x12\x1d\n\x19\x46INISH_REASON_UNSPECIFIED\x10\x00\x12\x16\n\x12\x46INISH_REASON_STOP\x10\x01\x12\x18\n\x14\x46INISH_REASON_LENGTH\x10\x02*\xa2\x01\n\rLeafGrounding\x12\x1e\n\x1aLEAF_GROUNDING_UNSPECIFIED\x10\x00\x12\x1a\n\x16LEAF_GROUNDING_EXTRACT\x10\x01\x12\x1c\n\x18LEAF_GROUNDING_NORMALIZE\x10\x02\x12\x1b\n\x17LEAF_GROUNDING_CLASSIFY\x10\x03\x12\x1a\n\x16LEAF_GROUNDING_COMPOSE\x10\x04*\xea\x01\n\x0e\x45videnceStatus\x12\x1f\n\x1b\x45VIDENCE_STATUS_UNSPECIFIED\x10\x00\x12\x1a\n\x16\x45VIDENCE_STATUS_COPIED\x10\x01\x12\x1e\n\x1a\x45VIDENCE_STATUS_NORMALIZED\x10\x02\x12\x1e\n\x1a\x45VIDENCE_STATUS_CLASSIFIED\x10\x03\x12\x1c\n\x18\x45VIDENCE_STATUS_COMPOSED\x10\x04\x12\x1c\n\x18\x45VIDENCE_STATUS_UNSTATED\x10\x05\x12\x1f\n\x1b\x45VIDENCE_STATUS_UNSUPPORTED\x10\x06\x32\xe5\x02\n\rReportService\x12[\n\x0eGenerateReport\x12#.escribano.v1.GenerateReportRequest\x1a$.escribano.v1.GenerateReportResponse\x12R\n\x0bListSchemas\x12 .escribano.v1.ListSchemasRequest\x1a!.escribano.v1.ListSchemasResponse\x12L\n\tGetSchema\x12\x1e.escribano.v1.GetSchemaRequest\x1a\x1f.escribano.v1.GetSchemaResponse\x12U\n\x0cListAdapters\x12!.escribano.v1.ListAdaptersRequest\x1a\".escribano.v1.ListAdaptersResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'escribano.v1.report_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_ERRORREASON']._serialized_start=2185
-  _globals['_ERRORREASON']._serialized_end=2621
-  _globals['_DECODINGMODE']._serialized_start=2623
-  _globals['_DECODINGMODE']._serialized_end=2720
-  _globals['_GROUNDING']._serialized_start=2722
-  _globals['_GROUNDING']._serialized_end=2801
-  _globals['_FINISHREASON']._serialized_start=2803
-  _globals['_FINISHREASON']._serialized_end=2898
-  _globals['_LEAFGROUNDING']._serialized_start=2901
-  _globals['_LEAFGROUNDING']._serialized_end=3063
-  _globals['_EVIDENCESTATUS']._serialized_start=3066
-  _globals['_EVIDENCESTATUS']._serialized_end=3300
+  _globals['_ERRORREASON']._serialized_start=2225
+  _globals['_ERRORREASON']._serialized_end=2661
+  _globals['_DECODINGMODE']._serialized_start=2663
+  _globals['_DECODINGMODE']._serialized_end=2760
+  _globals['_GROUNDING']._serialized_start=2762
+  _globals['_GROUNDING']._serialized_end=2841
+  _globals['_FINISHREASON']._serialized_start=2843
+  _globals['_FINISHREASON']._serialized_end=2938
+  _globals['_LEAFGROUNDING']._serialized_start=2941
+  _globals['_LEAFGROUNDING']._serialized_end=3103
+  _globals['_EVIDENCESTATUS']._serialized_start=3106
+  _globals['_EVIDENCESTATUS']._serialized_end=3340
   _globals['_CONTEXTITEM']._serialized_start=43
   _globals['_CONTEXTITEM']._serialized_end=82
   _globals['_DECODINGOPTIONS']._serialized_start=85
@@ -56,25 +56,25 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_SPAN']._serialized_start=691
   _globals['_SPAN']._serialized_end=745
   _globals['_EVIDENCE']._serialized_start=748
-  _globals['_EVIDENCE']._serialized_end=903
-  _globals['_GENERATEREPORTRESPONSE']._serialized_start=906
-  _globals['_GENERATEREPORTRESPONSE']._serialized_end=1583
-  _globals['_LISTSCHEMASREQUEST']._serialized_start=1585
-  _globals['_LISTSCHEMASREQUEST']._serialized_end=1605
-  _globals['_LISTSCHEMASRESPONSE']._serialized_start=1607
-  _globals['_LISTSCHEMASRESPONSE']._serialized_end=1667
-  _globals['_SCHEMA']._serialized_start=1669
-  _globals['_SCHEMA']._serialized_end=1781
-  _globals['_GETSCHEMAREQUEST']._serialized_start=1783
-  _globals['_GETSCHEMAREQUEST']._serialized_end=1820
-  _globals['_GETSCHEMARESPONSE']._serialized_start=1822
-  _globals['_GETSCHEMARESPONSE']._serialized_end=1900
-  _globals['_LISTADAPTERSREQUEST']._serialized_start=1902
-  _globals['_LISTADAPTERSREQUEST']._serialized_end=1923
-  _globals['_LISTADAPTERSRESPONSE']._serialized_start=1925
-  _globals['_LISTADAPTERSRESPONSE']._serialized_end=2009
-  _globals['_ADAPTER']._serialized_start=2012
-  _globals['_ADAPTER']._serialized_end=2182
-  _globals['_REPORTSERVICE']._serialized_start=3303
-  _globals['_REPORTSERVICE']._serialized_end=3660
+  _globals['_EVIDENCE']._serialized_end=943
+  _globals['_GENERATEREPORTRESPONSE']._serialized_start=946
+  _globals['_GENERATEREPORTRESPONSE']._serialized_end=1623
+  _globals['_LISTSCHEMASREQUEST']._serialized_start=1625
+  _globals['_LISTSCHEMASREQUEST']._serialized_end=1645
+  _globals['_LISTSCHEMASRESPONSE']._serialized_start=1647
+  _globals['_LISTSCHEMASRESPONSE']._serialized_end=1707
+  _globals['_SCHEMA']._serialized_start=1709
+  _globals['_SCHEMA']._serialized_end=1821
+  _globals['_GETSCHEMAREQUEST']._serialized_start=1823
+  _globals['_GETSCHEMAREQUEST']._serialized_end=1860
+  _globals['_GETSCHEMARESPONSE']._serialized_start=1862
+  _globals['_GETSCHEMARESPONSE']._serialized_end=1940
+  _globals['_LISTADAPTERSREQUEST']._serialized_start=1942
+  _globals['_LISTADAPTERSREQUEST']._serialized_end=1963
+  _globals['_LISTADAPTERSRESPONSE']._serialized_start=1965
+  _globals['_LISTADAPTERSRESPONSE']._serialized_end=2049
+  _globals['_ADAPTER']._serialized_start=2052
+  _globals['_ADAPTER']._serialized_end=2222
+  _globals['_REPORTSERVICE']._serialized_start=3343
+  _globals['_REPORTSERVICE']._serialized_end=3700
 # @@protoc_insertion_point(module_scope)

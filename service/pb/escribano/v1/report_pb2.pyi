@@ -160,16 +160,18 @@ class Span(_message.Message):
     def __init__(self, context_id: _Optional[str] = ..., start: _Optional[int] = ..., end: _Optional[int] = ...) -> None: ...
 
 class Evidence(_message.Message):
-    __slots__ = ("pointer", "grounding", "status", "span")
+    __slots__ = ("pointer", "grounding", "status", "span", "confidence")
     POINTER_FIELD_NUMBER: _ClassVar[int]
     GROUNDING_FIELD_NUMBER: _ClassVar[int]
     STATUS_FIELD_NUMBER: _ClassVar[int]
     SPAN_FIELD_NUMBER: _ClassVar[int]
+    CONFIDENCE_FIELD_NUMBER: _ClassVar[int]
     pointer: str
     grounding: LeafGrounding
     status: EvidenceStatus
     span: Span
-    def __init__(self, pointer: _Optional[str] = ..., grounding: _Optional[_Union[LeafGrounding, str]] = ..., status: _Optional[_Union[EvidenceStatus, str]] = ..., span: _Optional[_Union[Span, _Mapping]] = ...) -> None: ...
+    confidence: float
+    def __init__(self, pointer: _Optional[str] = ..., grounding: _Optional[_Union[LeafGrounding, str]] = ..., status: _Optional[_Union[EvidenceStatus, str]] = ..., span: _Optional[_Union[Span, _Mapping]] = ..., confidence: _Optional[float] = ...) -> None: ...
 
 class GenerateReportResponse(_message.Message):
     __slots__ = ("report_json", "valid", "native_valid", "num_interventions", "finish_reason", "violations", "num_prompt_tokens", "num_completion_tokens", "num_forced_tokens", "num_forward_passes", "num_attempts", "prompt_tokens_saved", "queue_s", "prefill_s", "decode_s", "total_s", "schema_id", "schema_digest", "adapter_id", "adapter_digest", "base_digest", "grounding", "evidence")
