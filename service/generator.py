@@ -27,7 +27,7 @@ from service.adapters import Adapter, AdapterStore, adapter_directories, read_ad
 from service.backtrack import Backtracking, Start
 from service.checkpoint import EMBEDDED_ADAPTERS, Base, read_base
 from service.confidence import Calibration, masses
-from service.engine.engine import Engine, EngineClosed, EngineFull
+from service.engine.engine import Decoder, Engine, EngineClosed, EngineFull
 from service.engine.sequence import Completion, DeadEnd, Ending, Job, JobExpired
 from service.errors import (
     DeadlineExceeded,
@@ -39,7 +39,7 @@ from service.errors import (
     ShuttingDown,
 )
 from service.evidence import QUESTION, Evidence, attest
-from service.grammar import Compiled, Grammars
+from service.grammar import Grammar, Grammars, GrammarSource
 from service.request import BASE_ADAPTER_ID, DecodingOptions, GenerationRequest, Grounding, Mode
 from service.result import FinishReason, GenerationResult
 
@@ -71,7 +71,7 @@ class _Plan:
 
     admitted: AdmittedSchema
     validator: ReportValidator
-    grammar: Compiled | None
+    grammar: Grammar | None
     adapter: Adapter | None
     prompt_ids: tuple[int, ...]
     max_new_tokens: int
@@ -82,10 +82,10 @@ class _Plan:
 class Generator:
     """Writes reports with one base and its adapters. Safe to use from several tasks and threads."""
 
-    def __init__(self, base: Base, adapters: Iterable[Adapter], engine: Engine, catalog: Catalog) -> None:
+    def __init__(self, base: Base, adapters: Iterable[Adapter], engine: Decoder, catalog: Catalog, grammars: GrammarSource | None = None) -> None:
         self.catalog, self._base, self._engine = catalog, base, engine
         self._store = AdapterStore(adapters, base.digest)
-        self._grammars = Grammars(base.tokenizer.to_str(), base.config.vocab_size, base.config.eos_ids)
+        self._grammars: GrammarSource = grammars or Grammars(base.tokenizer.to_str(), base.config.vocab_size, base.config.eos_ids)
         self._strangers = ThreadPoolExecutor(STRANGERS_AT_ONCE, thread_name_prefix="escribano-schema")
 
     @classmethod
@@ -215,7 +215,7 @@ class Generator:
             raise RequestInvalid((FieldViolation("options.max_new_tokens", told),))
         return asked or min(DEFAULT_MAX_NEW_TOKENS, room)
 
-    def _grammar(self, request: GenerationRequest, admitted: AdmittedSchema) -> tuple[Compiled | None, Grounding]:
+    def _grammar(self, request: GenerationRequest, admitted: AdmittedSchema) -> tuple[Grammar | None, Grounding]:
         """The mask, and the grounding it brings; none in FREE mode."""
         if request.options.mode is Mode.FREE:
             return None, Grounding.OFF

@@ -15,7 +15,7 @@ import threading
 from collections import OrderedDict
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from llguidance import LLMatcher, LLTokenizer
@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 
 from schemas.admission import AdmittedSchema, SchemaRefused
 from schemas.keywords import Finding
+from service.engine.sequence import Matcher
 from service.errors import MatcherFailed
 from service.grounded import GrammarTooLarge, grounded_grammar
 from service.sources import Sources
@@ -62,6 +63,21 @@ class GrammarMatcher:
     def _check(self) -> None:
         if self._matcher.is_error():
             raise MatcherFailed(self._matcher.get_error())
+
+
+class Grammar(Protocol):
+    """A grammar ready to be followed."""
+
+    def fresh(self) -> Matcher:
+        """A matcher at the start of it."""
+        ...
+
+
+class GrammarSource(Protocol):
+    """Where a generator has its grammars from: `Grammars`, or another engine's (`service/engine/reference.py`)."""
+
+    def compiled(self, admitted: AdmittedSchema, *, trusted: bool) -> Grammar: ...
+    def grounded(self, admitted: AdmittedSchema, texts: tuple[str, ...]) -> Grammar | None: ...
 
 
 @dataclass(frozen=True)

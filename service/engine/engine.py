@@ -9,7 +9,7 @@ import threading
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
-from typing import ParamSpec
+from typing import ParamSpec, Protocol
 
 from service.engine.executor import Executor, Logits, Row
 from service.engine.sequence import Completion, Job, Sequence
@@ -30,6 +30,15 @@ class EngineFull(RuntimeError):
 
 class EngineClosed(RuntimeError):
     """The engine takes no more jobs."""
+
+
+class Decoder(Protocol):
+    """What runs jobs: `Engine`, or the one it is held against (`service/engine/reference.py`)."""
+
+    @property
+    def closed(self) -> bool: ...
+    def submit(self, job: Job) -> Future[Completion]: ...
+    def close(self) -> None: ...
 
 
 class Engine:
