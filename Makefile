@@ -6,7 +6,7 @@ MINUTES ?= 150
 THREADS ?= $(shell nproc 2>/dev/null || echo 2)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve test lint proto train bench clean
+.PHONY: help demo serve test lint proto train bench bench-peers clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -44,6 +44,9 @@ train: .venv/.dev ## rebuild tokenizer, base and adapter from nothing; resumes a
 
 bench: .venv/.dev ## measure reliability; tables under bench/ (NOTES=path of hand-written notes)
 	$(BIN)/escribano-train bench --output bench $(if $(wildcard $(NOTES)),--notes $(NOTES))
+
+bench-peers: .venv/.dev ## measure time and memory beside Outlines over transformers; bench/peers.*
+	$(BIN)/escribano-train bench-peers --output bench
 
 clean: ## remove the environment and caches; runs/ stays
 	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,4 +1,4 @@
-"""The commands that measure: ``escribano-train evaluate | bench | rank-table | losses | calibrate``.
+"""The commands that measure: ``escribano-train evaluate | bench | bench-peers | rank-table | losses | calibrate``.
 
 Owns their options and help; what is measured and how it is shown is ``training.evaluate``, ``training.bench``, ``training.runs``, ``training.losses`` and
 ``training.calibration``.
@@ -113,6 +113,30 @@ def bench(
             device=device,
             threads=threads,
         )
+
+
+def bench_peers(
+    base: Base = None,
+    adapter: Adapters = None,
+    output: Output = Path("bench"),
+    count: Annotated[int, typer.Option(min=2, help="Notes that each contestant writes the reports of, at 1, 8 and 32 in flight.")] = 32,
+    seed: Seed = 20_001,
+    threads: Threads = None,
+) -> None:
+    """Measure time and memory beside Outlines over transformers: same weights, same notes, same schema.
+
+    Writes peers.md, peers.json and peers.png. Run nothing else beside it.
+
+    [bold]Examples[/]
+
+      escribano-train bench-peers
+      escribano-train bench-peers --count 64 --threads 2 --output bench/
+    """
+    from training.evaluate import SETUP_ERRORS
+    from training.peers import PeerFailed, main
+
+    with failures_shown(*SETUP_ERRORS, PeerFailed):
+        main(base=base, adapters=adapter or (), count=count, seed=seed, output=output, threads=threads)
 
 
 def rank_table(

@@ -109,25 +109,26 @@ confidence and share right over groups of equal size. *right at 90%*: share righ
 def markdown(bench: Bench) -> str:
     """The table that people read."""
     models, made = bench.models, bench.facts
-    fields = _markdown_table(*_field_rows(bench.evaluations, models.adapter_id))
+    fields = markdown_table(*_field_rows(bench.evaluations, models.adapter_id))
     return "\n".join((
         "# Reliability", "", f"Made by `{made['command']}` on {made['cpu_count']} CPU cores, device {made['device']}, {made['threads']} threads,",
         f"torch {made['versions']['torch']}, llguidance {made['versions']['llguidance']}; {made['concurrency']} reports in flight, seed {made['seed']}.", "",
-        _markdown_table(
+        markdown_table(
             ("weights", "size", "digest"),
             [("base", _megabytes(models.base.size_bytes), f"`{models.base.digest[:19]}`"),
              (f"adapter {models.adapter_id} (rank {models.rank})", _megabytes(models.adapter.size_bytes), f"`{models.adapter.digest[:19]}`")]),
         "", f"The base is {models.ratio:.1f} times as large as the adapter.", "", _HOW_READ.format(adapter=models.adapter_id),
-        _markdown_table([COLUMNS[i] for i in _SHOWN], [[cells(e)[i] for i in _SHOWN] for e in bench.evaluations]),
-        "", "## Languages", "", _markdown_table(*_language_rows(bench.evaluations)),
-        "", "## Confidence", "", _HOW_SURE, _markdown_table(*_confidence_rows(bench.evaluations)),
+        markdown_table([COLUMNS[i] for i in _SHOWN], [[cells(e)[i] for i in _SHOWN] for e in bench.evaluations]),
+        "", "## Languages", "", markdown_table(*_language_rows(bench.evaluations)),
+        "", "## Confidence", "", _HOW_SURE, markdown_table(*_confidence_rows(bench.evaluations)),
         "", "## Time", "", "Seconds a report with the backstop, as the caller waits for it, apart from the runs above.", "",
-        _markdown_table(*_timing_rows(bench.timings)),
+        markdown_table(*_timing_rows(bench.timings)),
         "", "## Fields", "", f"Accuracy of {models.adapter_id} with the backstop: right ÷ content in gold or report (how many).", "", fields, "",
     ))  # fmt: skip
 
 
-def _markdown_table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+def markdown_table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A Markdown table; a bar inside of a cell is escaped."""
     lines = chain([head, ["---"] * len(head)], rows)
     return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
 
