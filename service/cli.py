@@ -86,6 +86,7 @@ def generate(
     ] = None,
     mode: Annotated[Mode, typer.Option(help="free has no mask: for measuring.")] = Mode.BACKSTOP,
     grounding: Annotated[Grounding, typer.Option(help="strict: values only from the text.")] = Grounding.STRICT,
+    require_grounded: Annotated[bool, typer.Option("--require-grounded", help="Fail instead of writing a value that stands nowhere in the text.")] = False,
     max_new_tokens: Annotated[int | None, typer.Option(help=f"1 to {LIMITS.max_new_tokens}.")] = None,
     temperature: Annotated[float, typer.Option(help="0 (greedy) to 2.")] = 0.0,
     seed: Annotated[int, typer.Option(help="Seed of the sampling.")] = 0,
@@ -114,7 +115,7 @@ def generate(
         raise typer.BadParameter("give exactly one of --question and --input")
     if explain and question is None:
         raise typer.BadParameter("--explain shows one report; give --question")
-    options = DecodingOptions(mode, max_new_tokens, temperature, seed, grounding)
+    options = DecodingOptions(mode, max_new_tokens, temperature, seed, grounding, require_grounded)
     defaults = Defaults(schema, _read_schema(schema_file), adapter, options)
     backend = Backend(_settings(base=base, adapters=adapter_dir, device=device), server, timeout)
     with _failures_shown():

@@ -79,6 +79,15 @@ class ReportInvalid(RuntimeError):
         self.attempts = attempts
 
 
+class ReportUngrounded(RuntimeError):
+    """A report was to be grounded in its texts throughout and is not; `violations` name the values that stand nowhere in them."""
+
+    def __init__(self, pointers: tuple[str, ...]) -> None:
+        named = ", ".join(pointers[:5]) + (" ..." if len(pointers) > 5 else "")
+        super().__init__(f"{len(pointers)} value(s) of the report stand nowhere in the texts: {named}")
+        self.violations = tuple(Violation("x-grounding", pointer, "", "stands nowhere in the texts") for pointer in pointers)
+
+
 class MatcherFailed(RuntimeError):
     """The grammar's matcher erred while decoding: the report could not be constrained, so there is none."""
 
@@ -152,6 +161,7 @@ TABLE: tuple[Row, ...] = (
     Row(AdapterMismatch, "FAILED_PRECONDITION", "ADAPTER_MISMATCH", _field("adapter_id")),
     Row(PromptTooLong, "INVALID_ARGUMENT", "PROMPT_TOO_LONG", _field("question")),
     Row(ReportInvalid, "ABORTED", "REPORT_INVALID"),
+    Row(ReportUngrounded, "FAILED_PRECONDITION", "REPORT_UNGROUNDED"),
     Row(MatcherFailed, "INTERNAL", "MATCHER_FAILED"),
     Row(DeadlineExceeded, "DEADLINE_EXCEEDED", "DEADLINE_EXCEEDED"),
     Row(QueueFull, "RESOURCE_EXHAUSTED", "QUEUE_FULL"),
@@ -164,7 +174,7 @@ def failure_of(error: BaseException) -> Failure:
     row = next((row for row in TABLE if isinstance(error, row.exception)), None)
     if row is None:
         return _internal(error)
-    report_violations = error.violations if isinstance(error, ReportInvalid) else ()
+    report_violations = error.violations if isinstance(error, ReportInvalid | ReportUngrounded) else ()
     return Failure(row.code, row.reason, str(error), row.fields(error), report_violations)
 
 

@@ -35,10 +35,12 @@ from service.errors import (
     PromptTooLong,
     QueueFull,
     ReportInvalid,
+    ReportUngrounded,
     RequestInvalid,
     ShuttingDown,
 )
 from service.evidence import QUESTION, Evidence, attest
+from service.evidence import Status as Evidenced
 from service.grammar import Grammar, Grammars, GrammarSource
 from service.request import BASE_ADAPTER_ID, DecodingOptions, GenerationRequest, Grounding, Mode
 from service.result import FinishReason, GenerationResult
@@ -172,6 +174,9 @@ class Generator:
             checked = await asyncio.to_thread(plan.validator.check, text)
             if checked.valid or spent[-1].ending is Ending.LENGTH or request.options.mode is Mode.FREE:
                 evidence = await asyncio.to_thread(self._attested, request, plan, checked, text, spent[-1])
+                unsupported = tuple(leaf.pointer for leaf in evidence if leaf.status is Evidenced.UNSUPPORTED)
+                if request.options.require_grounded and unsupported:
+                    raise ReportUngrounded(unsupported)
                 return self._result(plan, spent, text, checked, evidence, time.monotonic() - began)
             if start is not None:
                 start = search.after(spent[-1].token_ids, spent[-1].choices, text, checked.value, checked.violations)

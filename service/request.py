@@ -68,13 +68,15 @@ class ContextItem:
 
 @dataclass(frozen=True, slots=True)
 class DecodingOptions:
-    """How to decode: `max_new_tokens` None is the server's default; `temperature` 0 is greedy and ignores `seed`."""
+    """How to decode: `max_new_tokens` None is the server's default; `temperature` 0 is greedy and ignores `seed`; `require_grounded` fails a report with a value that
+    stands nowhere in the texts."""
 
     mode: Mode = Mode.BACKSTOP
     max_new_tokens: int | None = None
     temperature: float = 0.0
     seed: int = 0
     grounding: Grounding = Grounding.STRICT
+    require_grounded: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -121,6 +121,7 @@ def _to_options(message: pb.DecodingOptions) -> DecodingOptions:
         temperature=message.temperature,  # unset reads as 0, which is what unset means
         seed=message.seed,
         grounding=_GROUNDINGS_OF[message.grounding],
+        require_grounded=message.require_grounded,
     )
 
 
@@ -139,6 +140,7 @@ def from_request(request: GenerationRequest) -> pb.GenerateReportRequest:
             temperature=options.temperature,
             seed=options.seed,
             grounding=_GROUNDINGS[options.grounding],
+            require_grounded=options.require_grounded,
         ),
     )
 

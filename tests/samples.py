@@ -18,6 +18,7 @@ EXAMPLES: tuple[Exception, ...] = (
     errors.ReportInvalid(
         (Violation("uniqueItems", "/policy_checks", "/properties/policy_checks/uniqueItems", "twice"),), 3
     ),
+    errors.ReportUngrounded(("/due", "/owner/name")),
     errors.MatcherFailed("token 17 in state 3"),
     errors.DeadlineExceeded(1.5),
     errors.QueueFull(256),

@@ -32,6 +32,7 @@ from service.errors import (
     MatcherFailed,
     PromptTooLong,
     ReportInvalid,
+    ReportUngrounded,
     RequestInvalid,
     failure_of,
 )
@@ -76,7 +77,7 @@ class Decoding(Enum):
 
 DEFAULT_CONCURRENCY = 16
 OK = "OK"
-REFUSALS = (ReportInvalid, PromptTooLong, MatcherFailed, SchemaRefused, RequestInvalid)
+REFUSALS = (ReportInvalid, ReportUngrounded, PromptTooLong, MatcherFailed, SchemaRefused, RequestInvalid)
 """What a single request can fail with; anything else means that the measuring itself is set up wrongly, and is raised."""
 SETUP_ERRORS = (FileInvalid, CheckpointInvalid, AdapterMismatch, AdapterUnknown, OSError)
 """What `main` raises when it is given something that cannot be measured."""

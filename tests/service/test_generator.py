@@ -27,9 +27,11 @@ from service.errors import (
     PromptTooLong,
     QueueFull,
     ReportInvalid,
+    ReportUngrounded,
     RequestInvalid,
     ShuttingDown,
 )
+from service.evidence import Status
 from service.generator import MAX_ATTEMPTS, Generator
 from service.request import BASE_ADAPTER_ID, ContextItem, DecodingOptions, GenerationRequest, Grounding, Mode
 from service.result import FinishReason
@@ -85,7 +87,7 @@ def scripted(tiny_base: Path, catalog: Catalog) -> Iterator[tuple[Generator, Ran
 
 
 def request(schema: str | dict[str, Any] = "verdict", **changes: Any) -> GenerationRequest:
-    options = DecodingOptions(**{name: changes.pop(name) for name in ("mode", "max_new_tokens", "temperature", "seed", "grounding") if name in changes})
+    options = DecodingOptions(**{name: changes.pop(name) for name in ("mode", "max_new_tokens", "temperature", "seed", "grounding", "require_grounded") if name in changes})
     named = {"schema_id": schema} if isinstance(schema, str) else {"schema_json": json.dumps(schema)}
     return GenerationRequest(**({"question": "All is well."} | named | {"options": options} | changes))
 
@@ -170,6 +172,23 @@ async def test_a_report_that_no_attempt_makes_valid_fails_with_its_violations(sc
     with pytest.raises(ReportInvalid) as caught:
         await generator.generate(request("twins"))
     assert 1 < caught.value.attempts <= MAX_ATTEMPTS and [v.keyword for v in caught.value.violations] == ["uniqueItems"]
+
+
+DATED = {
+    "type": "object", "required": ["due", "done"], "additionalProperties": False,
+    "properties": {"due": {"type": "string", "format": "date"}, "done": {"type": "boolean"}},
+}  # fmt: skip
+
+
+async def test_a_value_that_stands_nowhere_is_told_and_fails_a_report_that_must_be_grounded(generator: Generator) -> None:
+    loose = request(DATED, question="It will be done soon.")
+    told = {leaf.pointer: leaf.status for leaf in (await generator.generate(loose)).evidence}
+    assert told["/due"] is Status.UNSUPPORTED
+    with pytest.raises(ReportUngrounded, match="/due") as caught:
+        await generator.generate(replace(loose, options=DecodingOptions(require_grounded=True)))
+    assert [(v.keyword, v.instance_path) for v in caught.value.violations] == [("x-grounding", "/due")]
+    dated = replace(loose, question="It will be done on 3 May 2026.", options=DecodingOptions(require_grounded=True))
+    assert json.loads((await generator.generate(dated)).report_json)["due"] == "2026-05-03"
 
 
 # --- failures ------------------------------------------------------------------------------------------------------------

@@ -22,6 +22,7 @@ class ErrorReason(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     ERROR_REASON_QUEUE_FULL: _ClassVar[ErrorReason]
     ERROR_REASON_SHUTTING_DOWN: _ClassVar[ErrorReason]
     ERROR_REASON_INTERNAL: _ClassVar[ErrorReason]
+    ERROR_REASON_REPORT_UNGROUNDED: _ClassVar[ErrorReason]
 
 class DecodingMode(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
@@ -71,6 +72,7 @@ ERROR_REASON_DEADLINE_EXCEEDED: ErrorReason
 ERROR_REASON_QUEUE_FULL: ErrorReason
 ERROR_REASON_SHUTTING_DOWN: ErrorReason
 ERROR_REASON_INTERNAL: ErrorReason
+ERROR_REASON_REPORT_UNGROUNDED: ErrorReason
 DECODING_MODE_UNSPECIFIED: DecodingMode
 DECODING_MODE_FREE: DecodingMode
 DECODING_MODE_BACKSTOP: DecodingMode
@@ -102,18 +104,20 @@ class ContextItem(_message.Message):
     def __init__(self, id: _Optional[str] = ..., text: _Optional[str] = ...) -> None: ...
 
 class DecodingOptions(_message.Message):
-    __slots__ = ("mode", "max_new_tokens", "temperature", "seed", "grounding")
+    __slots__ = ("mode", "max_new_tokens", "temperature", "seed", "grounding", "require_grounded")
     MODE_FIELD_NUMBER: _ClassVar[int]
     MAX_NEW_TOKENS_FIELD_NUMBER: _ClassVar[int]
     TEMPERATURE_FIELD_NUMBER: _ClassVar[int]
     SEED_FIELD_NUMBER: _ClassVar[int]
     GROUNDING_FIELD_NUMBER: _ClassVar[int]
+    REQUIRE_GROUNDED_FIELD_NUMBER: _ClassVar[int]
     mode: DecodingMode
     max_new_tokens: int
     temperature: float
     seed: int
     grounding: Grounding
-    def __init__(self, mode: _Optional[_Union[DecodingMode, str]] = ..., max_new_tokens: _Optional[int] = ..., temperature: _Optional[float] = ..., seed: _Optional[int] = ..., grounding: _Optional[_Union[Grounding, str]] = ...) -> None: ...
+    require_grounded: bool
+    def __init__(self, mode: _Optional[_Union[DecodingMode, str]] = ..., max_new_tokens: _Optional[int] = ..., temperature: _Optional[float] = ..., seed: _Optional[int] = ..., grounding: _Optional[_Union[Grounding, str]] = ..., require_grounded: _Optional[bool] = ...) -> None: ...
 
 class GenerateReportRequest(_message.Message):
     __slots__ = ("question", "context", "schema_id", "schema_json", "adapter_id", "options")
