@@ -74,7 +74,7 @@ class Grammar(Protocol):
 
 
 class GrammarSource(Protocol):
-    """Where a generator has its grammars from: `Grammars`, or another engine's (`service/engine/reference.py`)."""
+    """Where a generator has its grammars from: `Grammars`, or another engine's (`service/reference.py`)."""
 
     def compiled(self, admitted: AdmittedSchema, *, trusted: bool) -> Grammar: ...
     def grounded(self, admitted: AdmittedSchema, texts: tuple[str, ...]) -> Grammar | None: ...

@@ -100,7 +100,7 @@ def _opened(contestant: Contestant, task: Task) -> Generator:
         return Generator.open(task.base, task.adapters, threads=task.threads)
     import torch
 
-    from service.engine.reference import reference_generator
+    from service.reference import reference_generator
 
     if task.threads:
         torch.set_num_threads(task.threads)

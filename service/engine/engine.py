@@ -33,7 +33,7 @@ class EngineClosed(RuntimeError):
 
 
 class Decoder(Protocol):
-    """What runs jobs: `Engine`, or the one it is held against (`service/engine/reference.py`)."""
+    """What runs jobs: `Engine`, or the one it is held against (`service/reference.py`)."""
 
     @property
     def closed(self) -> bool: ...

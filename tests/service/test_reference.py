@@ -14,9 +14,9 @@ import torch
 from schemas.catalog import Catalog
 from schemas.validation import SecondJudge
 from service.engine.engine import EngineClosed
-from service.engine.reference import _prefix_mask, reference_generator
 from service.errors import DeadlineExceeded, ShuttingDown
 from service.generator import Generator
+from service.reference import _prefix_mask, reference_generator
 from service.request import BASE_ADAPTER_ID, DecodingOptions, GenerationRequest, Grounding, Mode
 from service.result import FinishReason, GenerationResult
 from tests import tiny

@@ -1,4 +1,4 @@
-"""Who may import whom (DESIGN: schemas ← service ← training.evaluate and training.bench); read from the source, nothing is imported."""
+"""Who may import whom (schemas ← service ← what measures); read from the source, nothing is imported."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ MAY_USE_GRPC = {
     "service.wire",
 }
 MAY_USE_PB = {"service.wire", "service.rpc_status", "service.servicer", "service.client", "service.server"}
-MEASURES = {"training.evaluate", "training.bench"}
+MEASURES = {"training.evaluate", "training.bench", "training.calibration", "training.peers"}
 LAZY = {"training.cli", "training.cli_measure", "training.options"}
 """Modules whose top level must stay light."""
 HEAVY = ("torch", "transformers", "peft", "trl", "datasets", "mimesis", "scipy", "service", "tokenizers")

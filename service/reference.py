@@ -24,7 +24,7 @@ from typing import Any
 import torch
 from outlines.backends.llguidance import LLGuidanceBackend
 from outlines.models.transformers import Transformers
-from peft import PeftModel
+from peft import LoraConfig, PeftModel
 from torch import Tensor
 from transformers import (
     AutoModelForCausalLM,
@@ -48,7 +48,7 @@ from service.generator import MAX_CONTEXT, Generator
 _PLAIN = "__base__"
 
 
-class PrefixMistral(MistralForCausalLM):
+class PrefixMistral(MistralForCausalLM):  # type: ignore[no-untyped-call]
     """Mistral whose prompts see each other both ways where its config says ``prefix_lm``; the first tokens of every row, left-padded, are its prompt."""
 
     num_written = 0
@@ -284,15 +284,13 @@ def reference_generator(base: str | None = None, adapters: Iterable[Path] = (), 
 
 
 def _loaded(base: Base) -> Any:
-    kind = PrefixMistral if base.config.prefix_lm else AutoModelForCausalLM
-    transformers_logging.set_verbosity_error()
+    kind: Any = PrefixMistral if base.config.prefix_lm else AutoModelForCausalLM
+    transformers_logging.set_verbosity_error()  # type: ignore[no-untyped-call]
     return kind.from_pretrained(base.path, dtype=torch.float32, attn_implementation="sdpa").eval()
 
 
 def _with_adapters(model: Any, adapters: Sequence[tuple[Adapter, Path]]) -> Any:
     """The base with every adapter under its digest, and under a name of its own one that changes nothing."""
-    from peft import LoraConfig
-
     wrapped: Any = PeftModel(model, LoraConfig(r=1, target_modules=["q_proj"], init_lora_weights=True, inference_mode=True), adapter_name=_PLAIN)
     for adapter, path in adapters:
         wrapped.load_adapter(str(path), adapter_name=adapter.adapter_digest)
