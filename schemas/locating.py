@@ -1,6 +1,6 @@
 """Where the values of a JSON text stand in it.
 
-Owns the walk over a valid text, canonical or not. Knows no schema. Run: `dict(leaf_places('{"a":[1]}'))` gives `{"/a/0": (6, 7)}`.
+Owns the walk over a valid text, canonical or not, and over the beginning of one. Knows no schema. Run: `dict(leaf_places('{"a":[1]}'))` gives `{"/a/0": (6, 7)}`.
 """
 
 from __future__ import annotations
@@ -16,12 +16,24 @@ Place = tuple[int, int]
 _Path = tuple[str, ...]
 
 _SPACE = re.compile(r"[ \t\n\r]*")
+_AFTER = (" ", "\t", "\n", "\r", ",", "]", "}")
 _DECODER = json.JSONDecoder()
 
 
 def leaf_places(text: str) -> Iterator[tuple[str, Place]]:
     """The JSON Pointer and the place of each scalar of a valid JSON text, in its order."""
     return ((pointer(path), (start, end)) for path, start, end in _values(text, 0, ()) if text[start] not in "{[")
+
+
+def finished_leaves(text: str) -> Iterator[tuple[str, Place]]:
+    """The same for the beginning of a JSON text: the scalars that can not change any more, however it goes on."""
+    try:
+        for where, (start, end) in leaf_places(text):
+            if text[start] != '"' and text[end : end + 1] not in _AFTER:
+                return  # "12" may become "120", and "0." is the beginning of "0.5"
+            yield where, (start, end)
+    except (IndexError, ValueError):
+        return
 
 
 def span_of(text: str, path: Sequence[str]) -> Place:

@@ -11,7 +11,7 @@ Run:
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import AsyncGenerator, Iterator, Mapping
 from contextlib import contextmanager
 from types import TracebackType
 from typing import Any, Self
@@ -27,6 +27,7 @@ from service.ports import AdapterInfo, SchemaInfo
 from service.request import ContextItem, DecodingOptions, GenerationRequest
 from service.result import GenerationResult
 from service.rpc_status import failure_of_call
+from service.streaming import StreamEvent
 
 DEFAULT_TIMEOUT_S = 60.0
 
@@ -93,6 +94,17 @@ class ReportClient:
         message = wire.from_request(request)
         return wire.to_result(self._call(self._stub.GenerateReport, message, timeout_s))
 
+    def stream(self, request: GenerationRequest, *, timeout_s: float | None = None) -> Iterator[StreamEvent]:
+        """Writes the report that a request asks for: its values as they are done, then the result. Closing the iterator stops the decoding."""
+        with _typed_errors():
+            call = self._stub.StreamReport(_streamed(request), timeout=self._timeout_s if timeout_s is None else timeout_s)
+            try:
+                for message in call:
+                    if (event := wire.to_event(message)) is not None:
+                        yield event
+            finally:
+                call.cancel()
+
     def schemas(self) -> tuple[SchemaInfo, ...]:
         """The catalog."""
         return tuple(map(wire.to_schema, self._call(self._stub.ListSchemas, pb.ListSchemasRequest()).schemas))
@@ -150,6 +162,17 @@ class AsyncReportClient:
         message = wire.from_request(request)
         return wire.to_result(await self._call(self._stub.GenerateReport, message, timeout_s))
 
+    async def stream(self, request: GenerationRequest, *, timeout_s: float | None = None) -> AsyncGenerator[StreamEvent]:
+        """Writes the report that a request asks for: its values as they are done, then the result. Closing the generator stops the decoding."""
+        with _typed_errors():
+            call = self._stub.StreamReport(_streamed(request), timeout=self._timeout_s if timeout_s is None else timeout_s)
+            try:
+                async for message in call:
+                    if (event := wire.to_event(message)) is not None:
+                        yield event
+            finally:
+                call.cancel()
+
     async def schemas(self) -> tuple[SchemaInfo, ...]:
         """The catalog."""
         return tuple(map(wire.to_schema, (await self._call(self._stub.ListSchemas, pb.ListSchemasRequest())).schemas))
@@ -178,6 +201,10 @@ class AsyncReportClient:
     async def _call(self, method: Any, message: Any, timeout_s: float | None = None) -> Any:
         with _typed_errors():
             return await method(message, timeout=self._timeout_s if timeout_s is None else timeout_s)
+
+
+def _streamed(request: GenerationRequest) -> pb.StreamReportRequest:
+    return pb.StreamReportRequest(request=wire.from_request(request))
 
 
 def _request(

@@ -10,12 +10,12 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_left, bisect_right
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 from typing import Any
 
-from schemas.locating import leaf_places
+from schemas.locating import Place
 
 LEAST = 1e-6
 """A mass is taken to be at least this and at most one less this; a confidence is never quite 0 or 1."""
@@ -57,15 +57,15 @@ def logit(mass: float) -> float:
     return math.log(bounded / (1 - bounded))
 
 
-def masses(text: str, token_ends: Sequence[int], logprobs: Sequence[float]) -> dict[str, float]:
-    """The mass of each leaf of a valid JSON text, by JSON Pointer.
+def masses(places: Iterable[tuple[str, Place]], token_ends: Sequence[int], logprobs: Sequence[float]) -> dict[str, float]:
+    """The mass of each leaf, by JSON Pointer.
 
-    ``token_ends``: the character after each token of the text; ``logprobs``: of each token, in nats.
+    ``places``: where the leaves stand in the text (`schemas/locating.py`); ``token_ends``: the character after each token of it; ``logprobs``: of each token, in nats.
     """
     assert len(token_ends) == len(logprobs)
     total = [0.0, *accumulate(logprobs)]
     found = {}
-    for where, (start, end) in leaf_places(text):
+    for where, (start, end) in places:
         first, last = bisect_right(token_ends, start), bisect_left(token_ends, end)
         found[where] = math.exp(min(0.0, total[last + 1] - total[first]))
     return found

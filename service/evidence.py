@@ -10,7 +10,7 @@ from __future__ import annotations
 import datetime as dt
 import re
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from enum import Enum
@@ -83,9 +83,18 @@ def attest(report: Json, schema: Schema, texts: Mapping[str, str]) -> tuple[Evid
 
     Of several places that say the same, the one nearest to the evidence of the neighbouring leaves is taken.
     """
-    finder = _Finder(texts)
-    found = [_candidates(finder, pointer, value, kind_at(schema, pointer)) for pointer, value in leaves(report)]
-    return _chosen(found)
+    return Attestor(schema, texts).attest(leaves(report))
+
+
+class Attestor:
+    """`attest` for the leaves of one schema and the same texts, as often as wanted; what was looked up once is kept."""
+
+    def __init__(self, schema: Schema, texts: Mapping[str, str]) -> None:
+        self._schema, self._finder = schema, _Finder(texts)
+
+    def attest(self, found: Iterable[tuple[str, Scalar]]) -> tuple[Evidence, ...]:
+        """The evidence of leaves, given as JSON Pointer and value, in the order of the report."""
+        return _chosen([_candidates(self._finder, pointer, value, kind_at(self._schema, pointer)) for pointer, value in found])
 
 
 @dataclass(frozen=True, slots=True)

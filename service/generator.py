@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import accumulate
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from tokenizers.decoders import DecodeStream
 from schemas.admission import AdmittedSchema, SchemaRefused, admit_text
 from schemas.catalog import Catalog
 from schemas.keywords import Finding
+from schemas.locating import leaf_places
 from schemas.prompt import SignatureTooLong, render
 from schemas.validation import CheckedText, ReportValidator
 from service.adapters import Adapter, AdapterStore, adapter_directories, read_adapter
@@ -28,7 +30,7 @@ from service.backtrack import Backtracking, Start
 from service.checkpoint import EMBEDDED_ADAPTERS, Base, read_base
 from service.confidence import Calibration, masses
 from service.engine.engine import Decoder, Engine, EngineClosed, EngineFull
-from service.engine.sequence import Completion, DeadEnd, Ending, Job, JobExpired
+from service.engine.sequence import Completion, DeadEnd, Ending, Job, JobExpired, Listener
 from service.errors import (
     DeadlineExceeded,
     FieldViolation,
@@ -44,6 +46,7 @@ from service.evidence import Status as Evidenced
 from service.grammar import Grammar, Grammars, GrammarSource
 from service.request import BASE_ADAPTER_ID, DecodingOptions, GenerationRequest, Grounding, Mode
 from service.result import FinishReason, GenerationResult
+from service.streaming import LeafStream, StreamEvent
 
 DEFAULT_MAX_NEW_TOKENS = 1024
 MAX_CONTEXT = 8192
@@ -79,6 +82,11 @@ class _Plan:
     max_new_tokens: int
     prompt_tokens_saved: int
     grounding: Grounding
+
+
+_Step = tuple[_Plan, tuple[int, ...], tuple[float, ...]]
+"""What is being written, its tokens so far and their log-probabilities."""
+_Listen = Callable[[_Plan, tuple[int, ...], tuple[float, ...]], None]
 
 
 class Generator:
@@ -146,15 +154,59 @@ class Generator:
 
         Raises: the exceptions of `service.errors` and SchemaUnknown, SchemaRefused.
         """
+        return await self._timely(request, timeout_s)
+
+    async def stream(self, request: GenerationRequest, *, timeout_s: float | None = None) -> AsyncGenerator[StreamEvent]:
+        """Write a report and tell its values as they are done, then the result. Closing the generator ends the decoding at the next step.
+
+        Raises: what `generate` raises.
+        """
+        events: asyncio.Queue[StreamEvent | None] = asyncio.Queue()
+        work = asyncio.ensure_future(self._streamed(request, timeout_s, events.put_nowait))
+        work.add_done_callback(lambda _: events.put_nowait(None))
+        try:
+            while (event := await events.get()) is not None:
+                yield event
+            yield await work
+        finally:
+            work.cancel()
+
+    async def _streamed(self, request: GenerationRequest, timeout_s: float | None, tell: Callable[[StreamEvent], None]) -> GenerationResult:
+        """`generate`, with what is done told on the way."""
+        steps: asyncio.Queue[_Step | None] = asyncio.Queue()
+        loop = asyncio.get_running_loop()
+
+        async def tell_leaves() -> None:
+            leaves: LeafStream | None = None
+            while (step := await steps.get()) is not None:
+                plan, token_ids, logprobs = step
+                leaves = leaves or LeafStream(plan.admitted.schema, _texts(request), self._calibration(plan), self._decode, self._token_ends)
+                for event in await asyncio.to_thread(lambda told: list(told), leaves.after(token_ids, logprobs)):
+                    tell(event)
+
+        def listen(plan: _Plan, token_ids: tuple[int, ...], logprobs: tuple[float, ...]) -> None:
+            loop.call_soon_threadsafe(steps.put_nowait, (plan, token_ids, logprobs))
+
+        telling = asyncio.ensure_future(tell_leaves())
+        try:
+            result = await self._timely(request, timeout_s, listen)
+            steps.put_nowait(None)
+            await telling
+            return result
+        finally:
+            telling.cancel()
+
+    async def _timely(self, request: GenerationRequest, timeout_s: float | None, listen: _Listen | None = None) -> GenerationResult:
         try:
             async with asyncio.timeout(timeout_s):
-                return await self._generated(request, None if timeout_s is None else time.monotonic() + timeout_s)
+                return await self._generated(request, None if timeout_s is None else time.monotonic() + timeout_s, listen)
         except (TimeoutError, JobExpired):
             raise DeadlineExceeded(timeout_s) from None
 
-    async def _generated(self, request: GenerationRequest, deadline: float | None) -> GenerationResult:
+    async def _generated(self, request: GenerationRequest, deadline: float | None, listen: _Listen | None = None) -> GenerationResult:
         began = time.monotonic()
         plan = await self._made_ready(request)
+        listener = None if listen is None else partial(listen, plan)
         spent: list[Completion] = []
         checked, search = CheckedText(None, ()), Backtracking(self._decode)
         start: Start | None = Start()
@@ -164,7 +216,7 @@ class Generator:
             else:
                 options = request.options
             try:
-                spent.append(await self._decoded(plan, options, start or Start(), deadline))
+                spent.append(await self._decoded(plan, options, start or Start(), deadline, listener))
             except DeadEnd:
                 if start is None or not start.vetoed:
                     raise
@@ -243,13 +295,13 @@ class Generator:
         bos = self._base.config.bos_id
         return (*([] if bos is None else [bos]), *ids)
 
-    async def _decoded(self, plan: _Plan, options: DecodingOptions, start: Start, deadline: float | None) -> Completion:
+    async def _decoded(self, plan: _Plan, options: DecodingOptions, start: Start, deadline: float | None, listener: Listener | None) -> Completion:
         """One attempt, waited for."""
         matcher = None if plan.grammar is None else plan.grammar.fresh()
         adapter = None if plan.adapter is None else plan.adapter.adapter_digest
         job = Job(
             plan.prompt_ids, self._base.config.eos_ids, plan.max_new_tokens, adapter, matcher, options.temperature, options.seed, deadline,
-            start.token_ids, start.vetoed,
+            start.token_ids, start.vetoed, listener,
         )  # fmt: skip
         try:
             return await asyncio.wrap_future(self._engine.submit(job))
@@ -268,10 +320,13 @@ class Generator:
         """The evidence of a valid report and the confidence of each of its values."""
         if not checked.valid:
             return ()
-        found = attest(checked.value, plan.admitted.schema, {QUESTION: request.question, **{item.id: item.text for item in request.context}})
-        sure = masses(text, self._token_ends(completion.token_ids, text), completion.logprobs)
-        calibrated = self.calibration(BASE_ADAPTER_ID if plan.adapter is None else plan.adapter.adapter_id)
+        found = attest(checked.value, plan.admitted.schema, _texts(request))
+        sure = masses(leaf_places(text), self._token_ends(completion.token_ids, text), completion.logprobs)
+        calibrated = self._calibration(plan)
         return tuple(replace(one, confidence=calibrated(sure[one.pointer])) for one in found)
+
+    def _calibration(self, plan: _Plan) -> Calibration:
+        return self._base.calibration if plan.adapter is None else plan.adapter.calibration
 
     def _token_ends(self, token_ids: Sequence[int], text: str) -> list[int]:
         """The character of the text after each token; a character of several tokens ends with the last of them."""
@@ -298,6 +353,10 @@ class Generator:
             base_digest=self._base.digest, prompt_tokens_saved=plan.prompt_tokens_saved, grounding=plan.grounding,
             evidence=evidence if valid else (),
         )  # fmt: skip
+
+
+def _texts(request: GenerationRequest) -> dict[str, str]:
+    return {QUESTION: request.question, **{item.id: item.text for item in request.context}}
 
 
 def _hotter(options: DecodingOptions, attempt: int) -> DecodingOptions:

@@ -6,7 +6,7 @@ Does not know: how reports are written (`service/generator.py`, or `tests/fakes.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -14,6 +14,7 @@ from schemas.admission import AdmittedSchema
 from schemas.catalog import Catalog
 from service.request import GenerationRequest
 from service.result import GenerationResult
+from service.streaming import StreamEvent
 
 
 class AdapterFacts(Protocol):
@@ -70,7 +71,7 @@ class SchemaInfo:
 
 
 class ReportGenerator(Protocol):
-    """Writes reports. Cancelling the task that awaits `generate` cancels the decoding."""
+    """Writes reports. Cancelling the task that awaits `generate`, or closing what `stream` gave, cancels the decoding."""
 
     @property
     def catalog(self) -> Catalog: ...
@@ -78,6 +79,8 @@ class ReportGenerator(Protocol):
     def adapters(self) -> Sequence[AdapterFacts]: ...
     @property
     def base_info(self) -> BaseFacts: ...
+
+    def stream(self, request: GenerationRequest, *, timeout_s: float | None = None) -> AsyncGenerator[StreamEvent]: ...
 
     async def generate(self, request: GenerationRequest, *, timeout_s: float | None = None) -> GenerationResult: ...
 

@@ -1,4 +1,4 @@
-"""The four methods of `ReportService`: message in, message or typed failure out.
+"""The five methods of `ReportService`: message in, message or typed failure out.
 
 Owns: the way of every call (decode, do, encode, abort, log one line) and the calls in flight.
 Does not know: how a report is written, or how the server is bound. Logs codes, counts and durations, never texts.
@@ -10,6 +10,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import aclosing
 from typing import Any, NoReturn, TypeVar
 
 import grpc
@@ -29,7 +30,7 @@ CANCEL_S = 1.0
 """How long decodings may take to notice that they were cancelled."""
 
 Q = TypeVar("Q", bound=Message)
-R = TypeVar("R", bound=Message)
+R = TypeVar("R", bound=Message | None)
 Context = grpc.aio.ServicerContext[Any, Any]
 Method = Callable[[Q, Context], Awaitable[R]]
 
@@ -49,6 +50,7 @@ class ReportServicer:
         """The handler to add to a server; its deserializers never raise, so that bad bytes get a typed answer too."""
         methods = {
             "GenerateReport": _rpc(self._guarded("GenerateReport", self.generate_report), pb.GenerateReportRequest),
+            "StreamReport": _rpc(self._guarded("StreamReport", self.stream_report), pb.StreamReportRequest, grpc.unary_stream_rpc_method_handler),
             "ListSchemas": _rpc(self._guarded("ListSchemas", self.list_schemas), pb.ListSchemasRequest),
             "GetSchema": _rpc(self._guarded("GetSchema", self.get_schema), pb.GetSchemaRequest),
             "ListAdapters": _rpc(self._guarded("ListAdapters", self.list_adapters), pb.ListAdaptersRequest),
@@ -77,6 +79,16 @@ class ReportServicer:
         if timeout_s is not None and timeout_s <= 0:
             raise DeadlineExceeded
         return wire.from_result(await self._generator.generate(request, timeout_s=timeout_s))
+
+    async def stream_report(self, message: pb.StreamReportRequest, context: Context) -> None:
+        """Writes one report, its values as they are done."""
+        request = wire.to_request(message.request)
+        timeout_s = context.time_remaining()
+        if timeout_s is not None and timeout_s <= 0:
+            raise DeadlineExceeded
+        async with aclosing(self._generator.stream(request, timeout_s=timeout_s)) as events:
+            async for event in events:
+                await context.write(wire.from_event(event))
 
     async def list_schemas(self, message: pb.ListSchemasRequest, context: Context) -> pb.ListSchemasResponse:
         """Lists the catalog."""
@@ -143,12 +155,13 @@ class ReportServicer:
         return True
 
 
-def _rpc(method: Any, message_type: type[Message]) -> grpc.RpcMethodHandler[Any, Any]:
-    return grpc.unary_unary_rpc_method_handler(
+def _rpc(method: Any, message_type: type[Message], handler: Any = grpc.unary_unary_rpc_method_handler) -> grpc.RpcMethodHandler[Any, Any]:
+    found: grpc.RpcMethodHandler[Any, Any] = handler(
         method,
         request_deserializer=wire.decoder(message_type),
         response_serializer=lambda response: response.SerializeToString(),
     )
+    return found
 
 
 async def _abort(context: Context, failure: Failure) -> NoReturn:

@@ -23,6 +23,7 @@ from service.pb.escribano.v1 import report_pb2 as pb
 from service.ports import AdapterFacts, AdapterInfo, SchemaInfo, adapter_info
 from service.request import ContextItem, DecodingOptions, GenerationRequest, Grounding, Mode
 from service.result import FinishReason, GenerationResult
+from service.streaming import LeafDone, LeavesWithdrawn, StreamEvent
 
 M = TypeVar("M", bound=Message)
 
@@ -169,6 +170,30 @@ def to_result(message: pb.GenerateReportResponse) -> GenerationResult:
         adapter_id=message.adapter_id if message.HasField("adapter_id") else None,
         adapter_digest=message.adapter_digest if message.HasField("adapter_digest") else None,
     )
+
+
+def from_event(event: StreamEvent) -> pb.StreamReportResponse:
+    """The message of what happened to a report that is being written."""
+    match event:
+        case LeafDone():
+            return pb.StreamReportResponse(leaf=pb.Leaf(value_json=event.value_json, evidence=from_evidence(event.evidence)))
+        case LeavesWithdrawn():
+            return pb.StreamReportResponse(withdrawn=pb.Withdrawn(num_leaves_kept=event.num_kept))
+        case _:
+            return pb.StreamReportResponse(report=from_result(event))
+
+
+def to_event(message: pb.StreamReportResponse) -> StreamEvent | None:
+    """What a message tells; None for an event of a later version."""
+    match message.WhichOneof("event"):
+        case "leaf":
+            return LeafDone(message.leaf.value_json, to_evidence(message.leaf.evidence))
+        case "withdrawn":
+            return LeavesWithdrawn(message.withdrawn.num_leaves_kept)
+        case "report":
+            return to_result(message.report)
+        case _:
+            return None
 
 
 def from_evidence(evidence: Evidence) -> pb.Evidence:

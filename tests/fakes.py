@@ -6,7 +6,7 @@ Owns: `FakeGenerator` and `result`, a plausible `GenerationResult` with any fiel
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -17,6 +17,7 @@ from service.evidence import QUESTION, Evidence, Span, Status
 from service.ports import AdapterInfo
 from service.request import BASE_ADAPTER_ID, GenerationRequest
 from service.result import FinishReason, GenerationResult
+from service.streaming import StreamEvent
 
 BASE_DIGEST = "sha256:" + "b" * 64
 ADAPTER = AdapterInfo(
@@ -79,6 +80,7 @@ class FakeGenerator:
         self.requests: list[GenerationRequest] = []
         self.timeouts: list[float | None] = []
         self.num_cancelled = 0
+        self.events: tuple[StreamEvent, ...] = ()
         self.closed = False
         self.gate = asyncio.Event()
         self.gate.set()
@@ -101,6 +103,12 @@ class FakeGenerator:
             self.num_cancelled += 1
             raise
         return self.answer(request)
+
+    async def stream(self, request: GenerationRequest, *, timeout_s: float | None = None) -> AsyncGenerator[StreamEvent]:
+        """The `events` that were given, then what `generate` gives."""
+        for event in self.events:
+            yield event
+        yield await self.generate(request, timeout_s=timeout_s)
 
     def close(self) -> None:
         """Remembers that it was closed."""

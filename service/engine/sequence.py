@@ -6,7 +6,7 @@ Owns the bookkeeping of a sequence and the acceptance of one step's logits. Know
 from __future__ import annotations
 
 import time
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from enum import Enum
@@ -32,6 +32,9 @@ class Matcher(Protocol):
         ...
 
 
+Listener = Callable[[tuple[int, ...], tuple[float, ...]], None]
+
+
 class Ending(Enum):
     """Why a sequence ended."""
 
@@ -43,7 +46,8 @@ class Ending(Enum):
 class Job:
     """What to decode. `temperature` 0 is greedy; `adapter` a digest; `deadline` on time.monotonic()'s clock.
 
-    `written_ids` are the first tokens of the output, taken as given; `vetoed` may not follow them.
+    `written_ids` are the first tokens of the output, taken as given; `vetoed` may not follow them. `listener` is told, in the engine's thread after each step, the
+    tokens that have a log-probability and these; it must be quick.
     """
 
     prompt_ids: tuple[int, ...]
@@ -56,6 +60,7 @@ class Job:
     deadline: float | None = None
     written_ids: tuple[int, ...] = ()
     vetoed: frozenset[int] = frozenset()
+    listener: Listener | None = None
 
     def __post_init__(self) -> None:
         assert self.prompt_ids and self.eos_ids and self.max_new_tokens >= 1 and len(self.written_ids) <= self.max_new_tokens
@@ -162,6 +167,8 @@ class Sequence:
             self.ending = Ending.LENGTH
         else:
             self._choose(logits[-1])
+        if self.job.listener is not None:
+            self.job.listener(tuple(self.output[: len(self.logprobs)]), tuple(self.logprobs))
 
     def _judge_known(self, logits: Logits) -> None:
         """What the model makes of tokens that it was not asked about; a forced one that it would not have chosen itself is an intervention."""

@@ -8,7 +8,7 @@ from itertools import accumulate
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from schemas.canonical import canonical_json
@@ -18,6 +18,7 @@ from service.confidence import UNCALIBRATED, Calibration, logit, masses
 from tests.strategies import values
 
 
+@settings(deadline=None)
 @given(values(), st.sampled_from([None, 2]), st.sampled_from(["", " ", "\n\t"]))
 def test_every_leaf_is_found_where_it_stands(value: Any, indent: int | None, around: str) -> None:
     text = around + json.dumps(value, indent=indent, ensure_ascii=False) + around
@@ -37,7 +38,7 @@ def test_a_value_is_found_by_its_path_and_nothing_else_is() -> None:
 def test_the_mass_of_a_value_is_that_of_the_tokens_that_write_it_quotes_and_all() -> None:
     pieces = ['{"', "name", '":"', "An", "a", '","', "n", '":', "1", "2", ',"', "x", '":', "null", "}"]
     logprobs = [-0.01 * (i + 1) for i in range(len(pieces))]
-    found = masses("".join(pieces), list(accumulate(map(len, pieces))), logprobs)
+    found = masses(leaf_places("".join(pieces)), list(accumulate(map(len, pieces))), logprobs)
     assert found.keys() == {"/name", "/n", "/x"}
     assert found["/name"] == pytest.approx(math.exp(sum(logprobs[2:6])))
     assert found["/n"] == pytest.approx(math.exp(sum(logprobs[8:10])))
@@ -46,19 +47,21 @@ def test_the_mass_of_a_value_is_that_of_the_tokens_that_write_it_quotes_and_all(
 
 def test_a_token_that_is_a_part_of_a_character_counts_for_the_value_it_is_in() -> None:
     pieces, ends = ['{"a":"', "", "", "é", '"}'], [6, 6, 6, 7, 9]
-    (mass,) = masses("".join(pieces), ends, [0.0, -1.0, -2.0, -4.0, -8.0]).values()
+    (mass,) = masses(leaf_places("".join(pieces)), ends, [0.0, -1.0, -2.0, -4.0, -8.0]).values()
     assert mass == pytest.approx(math.exp(-15))
 
 
+@settings(deadline=None)
 @given(values(), st.data())
 def test_whatever_the_cut_of_the_tokens_a_mass_is_a_share(value: Any, data: st.DataObject) -> None:
     text = canonical_json(value)
     cuts = sorted({*data.draw(st.lists(st.integers(1, len(text)), max_size=12)), len(text)})
-    found = masses(text, cuts, [-data.draw(st.floats(0, 60)) for _ in cuts])
+    found = masses(leaf_places(text), cuts, [-data.draw(st.floats(0, 60)) for _ in cuts])
     assert found.keys() == dict(leaves(value)).keys()
     assert all(0 <= mass <= 1 for mass in found.values())
 
 
+@settings(deadline=None)
 @given(st.floats(0, 1), st.floats(0, 1), st.floats(0.05, 20), st.floats(-20, 20))
 def test_a_confidence_is_a_chance_and_grows_with_the_mass(one: float, other: float, temperature: float, bias: float) -> None:
     told = Calibration(temperature, bias)

@@ -227,6 +227,36 @@ class GenerateReportResponse(_message.Message):
     evidence: _containers.RepeatedCompositeFieldContainer[Evidence]
     def __init__(self, report_json: _Optional[str] = ..., valid: _Optional[bool] = ..., native_valid: _Optional[bool] = ..., num_interventions: _Optional[int] = ..., finish_reason: _Optional[_Union[FinishReason, str]] = ..., violations: _Optional[_Iterable[_Union[Violation, _Mapping]]] = ..., num_prompt_tokens: _Optional[int] = ..., num_completion_tokens: _Optional[int] = ..., num_forced_tokens: _Optional[int] = ..., num_forward_passes: _Optional[int] = ..., num_attempts: _Optional[int] = ..., prompt_tokens_saved: _Optional[int] = ..., queue_s: _Optional[float] = ..., prefill_s: _Optional[float] = ..., decode_s: _Optional[float] = ..., total_s: _Optional[float] = ..., schema_id: _Optional[str] = ..., schema_digest: _Optional[str] = ..., adapter_id: _Optional[str] = ..., adapter_digest: _Optional[str] = ..., base_digest: _Optional[str] = ..., grounding: _Optional[_Union[Grounding, str]] = ..., evidence: _Optional[_Iterable[_Union[Evidence, _Mapping]]] = ...) -> None: ...
 
+class StreamReportRequest(_message.Message):
+    __slots__ = ("request",)
+    REQUEST_FIELD_NUMBER: _ClassVar[int]
+    request: GenerateReportRequest
+    def __init__(self, request: _Optional[_Union[GenerateReportRequest, _Mapping]] = ...) -> None: ...
+
+class StreamReportResponse(_message.Message):
+    __slots__ = ("leaf", "withdrawn", "report")
+    LEAF_FIELD_NUMBER: _ClassVar[int]
+    WITHDRAWN_FIELD_NUMBER: _ClassVar[int]
+    REPORT_FIELD_NUMBER: _ClassVar[int]
+    leaf: Leaf
+    withdrawn: Withdrawn
+    report: GenerateReportResponse
+    def __init__(self, leaf: _Optional[_Union[Leaf, _Mapping]] = ..., withdrawn: _Optional[_Union[Withdrawn, _Mapping]] = ..., report: _Optional[_Union[GenerateReportResponse, _Mapping]] = ...) -> None: ...
+
+class Leaf(_message.Message):
+    __slots__ = ("value_json", "evidence")
+    VALUE_JSON_FIELD_NUMBER: _ClassVar[int]
+    EVIDENCE_FIELD_NUMBER: _ClassVar[int]
+    value_json: str
+    evidence: Evidence
+    def __init__(self, value_json: _Optional[str] = ..., evidence: _Optional[_Union[Evidence, _Mapping]] = ...) -> None: ...
+
+class Withdrawn(_message.Message):
+    __slots__ = ("num_leaves_kept",)
+    NUM_LEAVES_KEPT_FIELD_NUMBER: _ClassVar[int]
+    num_leaves_kept: int
+    def __init__(self, num_leaves_kept: _Optional[int] = ...) -> None: ...
+
 class ListSchemasRequest(_message.Message):
     __slots__ = ()
     def __init__(self) -> None: ...

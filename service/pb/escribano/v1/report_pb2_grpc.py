@@ -40,6 +40,11 @@ class ReportServiceStub:
                 request_serializer=escribano_dot_v1_dot_report__pb2.GenerateReportRequest.SerializeToString,
                 response_deserializer=escribano_dot_v1_dot_report__pb2.GenerateReportResponse.FromString,
                 _registered_method=True)
+        self.StreamReport = channel.unary_stream(
+                '/escribano.v1.ReportService/StreamReport',
+                request_serializer=escribano_dot_v1_dot_report__pb2.StreamReportRequest.SerializeToString,
+                response_deserializer=escribano_dot_v1_dot_report__pb2.StreamReportResponse.FromString,
+                _registered_method=True)
         self.ListSchemas = channel.unary_unary(
                 '/escribano.v1.ReportService/ListSchemas',
                 request_serializer=escribano_dot_v1_dot_report__pb2.ListSchemasRequest.SerializeToString,
@@ -74,6 +79,17 @@ class ReportServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def StreamReport(self, request, context):
+        """Writes one report and tells its values as they are done.
+
+        The stream holds any number of `leaf` and `withdrawn` events and ends with one `report`, which is what GenerateReport
+        answers to the same request; it fails as GenerateReport fails. Cancelling the call stops the decoding at the next
+        step.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ListSchemas(self, request, context):
         """Lists the schemas of the catalog, ordered by schema_id.
         """
@@ -102,6 +118,11 @@ def add_ReportServiceServicer_to_server(servicer, server):
                     servicer.GenerateReport,
                     request_deserializer=escribano_dot_v1_dot_report__pb2.GenerateReportRequest.FromString,
                     response_serializer=escribano_dot_v1_dot_report__pb2.GenerateReportResponse.SerializeToString,
+            ),
+            'StreamReport': grpc.unary_stream_rpc_method_handler(
+                    servicer.StreamReport,
+                    request_deserializer=escribano_dot_v1_dot_report__pb2.StreamReportRequest.FromString,
+                    response_serializer=escribano_dot_v1_dot_report__pb2.StreamReportResponse.SerializeToString,
             ),
             'ListSchemas': grpc.unary_unary_rpc_method_handler(
                     servicer.ListSchemas,
@@ -147,6 +168,33 @@ class ReportService:
             '/escribano.v1.ReportService/GenerateReport',
             escribano_dot_v1_dot_report__pb2.GenerateReportRequest.SerializeToString,
             escribano_dot_v1_dot_report__pb2.GenerateReportResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def StreamReport(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/escribano.v1.ReportService/StreamReport',
+            escribano_dot_v1_dot_report__pb2.StreamReportRequest.SerializeToString,
+            escribano_dot_v1_dot_report__pb2.StreamReportResponse.FromString,
             options,
             channel_credentials,
             insecure,
