@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Generator, Iterator, Sequence
+from typing import NoReturn
 
 from schemas.violation import pointer
 
@@ -17,7 +18,13 @@ _Path = tuple[str, ...]
 
 _SPACE = re.compile(r"[ \t\n\r]*")
 _AFTER = (" ", "\t", "\n", "\r", ",", "]", "}")
-_DECODER = json.JSONDecoder()
+
+
+def _refuse(constant: str) -> NoReturn:
+    raise ValueError(f"{constant} is no JSON")
+
+
+_DECODER = json.JSONDecoder(parse_constant=_refuse)
 
 
 def leaf_places(text: str) -> Iterator[tuple[str, Place]]:
@@ -49,7 +56,10 @@ def span_of(text: str, path: Sequence[str]) -> Place:
 
 
 def _values(text: str, at: int, path: _Path) -> Generator[tuple[_Path, int, int], None, int]:
-    """Every value from ``at`` on with its place, what is in it before it; returns where it ends."""
+    """Every value from ``at`` on with its place, what is in it before it; returns where it ends.
+
+    Raises: ValueError or IndexError where the text is no JSON or ends too early.
+    """
     start = at = _skipped(text, at)
     if text[at] not in "{[":
         end: int = _DECODER.raw_decode(text, at)[1]
@@ -58,15 +68,25 @@ def _values(text: str, at: int, path: _Path) -> Generator[tuple[_Path, int, int]
         while text[at] not in "]}":
             key = str(index)
             if is_object:
-                key, at = _DECODER.raw_decode(text, at)
-                at = _skipped(text, at) + 1
+                key, at = _name(text, at)
             at = _skipped(text, (yield from _values(text, at, (*path, key))))
             if text[at] == ",":
                 at = _skipped(text, at + 1)
+            elif text[at] not in "]}":
+                raise ValueError("neither a comma nor an end")
             index += 1
         end = at + 1
     yield path, start, end
     return end
+
+
+def _name(text: str, at: int) -> tuple[str, int]:
+    """A member's name, and what stands after its colon."""
+    name, at = _DECODER.raw_decode(text, at)
+    at = _skipped(text, at)
+    if not isinstance(name, str) or text[at] != ":":
+        raise ValueError("a member without a name")
+    return name, at + 1
 
 
 def _skipped(text: str, at: int) -> int:

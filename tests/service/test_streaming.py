@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from schemas.canonical import canonical_json
+from schemas.canonical import canonical_json, parse_json
 from schemas.grounding import leaves
 from schemas.locating import finished_leaves
 from service.client import ReportClient, ReportError
@@ -161,6 +161,13 @@ def test_a_model_with_nothing_to_say_streams_nothing(tmp_path: Path) -> None:
     assert [where for where, _ in finished_leaves('{"a":"x","b":12')] == ["/a"], "a number is final when something follows it"
     assert [where for where, _ in finished_leaves('{"a":"x","b":12,')] == ["/a", "/b"]
     assert [where for where, _ in finished_leaves('{"a":"x","b":0.')] == ["/a"]
+
+
+@settings(deadline=None)
+@given(st.text(alphabet='{}[]",:01.-e \\nulNaN\n', max_size=40))
+def test_whatever_a_model_writes_without_a_mask_what_is_told_is_json(text: str) -> None:
+    for _, (start, end) in finished_leaves(text):
+        parse_json(text[start:end])
 
 
 @settings(deadline=None)
