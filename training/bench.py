@@ -67,7 +67,7 @@ class Cell:
         """Digest of everything that decides this cell's rows."""
         adapter = None if self.writer == BASE_ADAPTER_ID else models.adapter.digest
         facts = {
-            "base": models.base.digest, "adapter": adapter, "writer": self.writer, "mode": self.mode.value, "slice": self.slice.name,
+            "base": models.base.digest, "adapter": adapter, "confidence": dict((models.base if adapter is None else models.adapter).confidence), "writer": self.writer, "mode": self.mode.value, "slice": self.slice.name,
             "pairs": content_hash(self.slice.pairs), "code": decoding_code(), "settings": asdict(settings),
         }  # fmt: skip
         return digest(facts)
@@ -77,7 +77,7 @@ def decoding_code() -> str:
     """Digest of the sources that decide what is written for a request: schemas and service, the shell aside."""
     folder = Path(service.__file__).parent
     shared = sorted(Path(schemas.__file__).parent.rglob("*.py"))
-    decoding = [folder / f"{name}.py" for name in ("generator", "backtrack", "grammar", "grounded", "sources", "adapters", "checkpoint")]
+    decoding = [folder / f"{name}.py" for name in ("generator", "backtrack", "grammar", "grounded", "sources", "adapters", "checkpoint", "evidence", "confidence")]
     files = [*shared, *decoding, *sorted((folder / "engine").rglob("*.py"))]
     return digest("".join(digest(file.read_bytes()) for file in files))
 
@@ -205,10 +205,9 @@ def _models(generator: Generator) -> Models:
     if not fitting:
         raise AdapterUnknown(NOTES_SCHEMA_ID, tuple(adapter.adapter_id for adapter in known))
     base, chosen = generator.base_info, fitting[0]
-    adapter = Weights(chosen.adapter_digest, chosen.size_bytes)
-    return Models(
-        Weights(base.base_digest, base.size_bytes), adapter, chosen.adapter_id, chosen.rank, chosen.lora_alpha
-    )
+    adapter = Weights(chosen.adapter_digest, chosen.size_bytes, asdict(generator.calibration(chosen.adapter_id)))
+    weights = Weights(base.base_digest, base.size_bytes, asdict(generator.calibration(BASE_ADAPTER_ID)))
+    return Models(weights, adapter, chosen.adapter_id, chosen.rank, chosen.lora_alpha)
 
 
 def _resumed(

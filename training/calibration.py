@@ -1,19 +1,17 @@
-"""How far a confidence can be trusted, and the fit that makes it a chance.
+"""The fit that makes a confidence a chance.
 
-Owns the figures over (confidence, right) pairs and the fitting of `service/confidence.py`'s two numbers; every figure is measured on reports that the fit did not see. The
-numbers go into the metadata beside the weights, where the server finds them. Run it with
+Owns the fitting of `service/confidence.py`'s two numbers; how far they can be trusted (`training/trust.py`) is measured on reports that the fit did not see. They go into
+the metadata beside the weights, where the server finds them. Run it with
 
     escribano-train calibrate --adapter runs/adapters/agent_status --base runs/base/model --count 200
 
-Sources: Guo et al., "On Calibration of Modern Neural Networks" (2017), for the error and the temperature; Nixon et al., "Measuring Calibration in Deep Learning" (2019),
-for groups of equal size.
+Source: Guo et al., "On Calibration of Modern Neural Networks" (2017), for the temperature; Platt (1999) for the bias.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -29,12 +27,8 @@ from service.request import BASE_ADAPTER_ID
 from training.evaluate import Decoding, evaluate, loaded_writer, progress, token_counter
 from training.rows import Evaluation
 from training.slices import SliceName, synthetic
+from training.trust import Judged, columns, trust
 
-Judged = Sequence[tuple[float, bool]]
-"""Confidences in [0, 1], each with whether its leaf is right."""
-
-NUM_GROUPS = 15
-COVERAGE = 0.9
 DEFAULT_SEED = 40_001
 """Other notes than those that are measured on."""
 MOST_TEMPERATURE = 20.0
@@ -44,40 +38,12 @@ class CannotFit(ValueError):
     """The reports do not tell what a confidence is worth: every leaf is right, or every one is wrong."""
 
 
-@dataclass(frozen=True, slots=True)
-class Trust:
-    """Shares of `num_leaves` leaves: right; right of the nine in ten with the highest confidence and of the others; and the expected calibration error."""
-
-    num_leaves: int
-    right: float
-    calibration_error: float
-    right_when_sure: float
-    right_when_unsure: float
-
-
-def trust(judged: Judged) -> Trust:
-    """The figures of at least one leaf."""
-    sure, right = _columns(judged)
-    order = np.argsort(-sure, kind="stable")
-    kept = max(1, round(COVERAGE * len(order)))
-    rest = right[order[kept:]]
-    return Trust(len(order), float(right.mean()), calibration_error(judged), float(right[order[:kept]].mean()), float(rest.mean()) if len(rest) else 1.0)
-
-
-def calibration_error(judged: Judged, num_groups: int = NUM_GROUPS) -> float:
-    """Mean absolute gap between mean confidence and share right over groups of equal size, in order of confidence."""
-    sure, right = _columns(judged)
-    order = np.argsort(sure, kind="stable")
-    groups = [group for group in np.array_split(order, num_groups) if len(group)]
-    return float(sum(len(group) * abs(sure[group].mean() - right[group].mean()) for group in groups) / len(order))
-
-
 def fit(judged: Judged, now: Calibration) -> Calibration:
     """The calibration with the least log loss on leaves whose confidences were told under ``now``.
 
     Raises: CannotFit unless there are both right and wrong leaves.
     """
-    sure, right = _columns(judged)
+    sure, right = columns(judged)
     if not 0 < right.sum() < len(right):
         raise CannotFit(f"{int(right.sum())} of {len(right)} leaves are right; to fit a confidence takes right ones and wrong ones")
     raw = (np.array([logit(one) for one in sure]) - now.bias) * now.temperature
@@ -96,11 +62,6 @@ def applied(judged: Judged, now: Calibration, then: Calibration) -> list[tuple[f
         return 1 / (1 + float(np.exp(-(logit(sure) - now.bias) * now.temperature)))
 
     return [(then(mass(sure)), right) for sure, right in judged]
-
-
-def _columns(judged: Judged) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
-    assert judged, "no leaves to judge"
-    return np.array([sure for sure, _ in judged]), np.array([right for _, right in judged], dtype=np.float64)
 
 
 # --- the command -----------------------------------------------------------------------------------------------------

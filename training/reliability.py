@@ -6,29 +6,30 @@ Owns what a bench is made of and how it reads; every figure comes from the evalu
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from itertools import chain
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 
-from training.calibration import trust
 from training.metrics import Summary
 from training.pairs_file import content_hash
 from training.rows import Evaluation
 from training.showing import COLUMNS, cells, tables
+from training.trust import trust
 
 _SHOWN = tuple(i for i, name in enumerate(COLUMNS) if name not in ("precision", "recall"))
 
 
 @dataclass(frozen=True, slots=True)
 class Weights:
-    """A file or directory of weights."""
+    """A file or directory of weights, and how their confidences are told."""
 
     digest: str
     size_bytes: int
+    confidence: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
