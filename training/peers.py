@@ -223,7 +223,7 @@ def main(
     for contestant in CONTESTANTS:
         with progress(contestant.name, WARM_UP_COUNT + count * len(IN_FLIGHT)) as advance:
             results.append(compete(contestant, task, advance))
-    facts = {"command": f"escribano-train bench-peers --count {count}", "cpu_count": os.cpu_count(), "threads": threads, "count": count, "seed": seed}
+    facts = {"command": f"escribano-train bench-peers --count {count}" + (f" --threads {threads}" if threads else ""), "cpu_count": os.cpu_count(), "threads": threads, "count": count, "seed": seed}
     output.mkdir(parents=True, exist_ok=True)
     told = [{name: value for name, value in asdict(result).items() if name != "texts"} for result in results]
     by_name = {result.contestant: result for result in results}

@@ -72,7 +72,7 @@ def test_the_key_changes_with_everything_that_decides_the_rows(cell: Cell, monke
     changed = [
         fewer.key(MODELS, SETTINGS), replace(cell, mode=Decoding.FREE).key(MODELS, SETTINGS), replace(cell, writer="base").key(MODELS, SETTINGS),
         cell.key(other_adapter, SETTINGS), cell.key(replace(MODELS, base=Weights("sha256:" + "d" * 64, 1)), SETTINGS),
-        cell.key(MODELS, replace(SETTINGS, concurrency=3)),
+        cell.key(MODELS, replace(SETTINGS, concurrency=3)), cell.key(replace(MODELS, adapter=replace(ADAPTER_WEIGHTS, confidence={"bias": 1.0})), SETTINGS),
     ]  # fmt: skip
     monkeypatch.setattr(bench, "decoding_code", lambda: "sha256:other")
     changed.append(cell.key(MODELS, SETTINGS))
