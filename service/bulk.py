@@ -181,7 +181,8 @@ def _failed(number: int, line_id: object, failure: Failure) -> dict[str, Any]:
 
 def _founded(evidence: Evidence) -> dict[str, Any]:
     span = {} if evidence.span is None else {"source": evidence.span.source, "start": evidence.span.start, "end": evidence.span.end}
-    return {"pointer": evidence.pointer, "grounding": evidence.grounding, "status": evidence.status.name, "confidence": evidence.confidence} | span
+    sure = {} if evidence.confidence is None else {"confidence": round(evidence.confidence, 4)}
+    return {"pointer": evidence.pointer, "grounding": evidence.grounding, "status": evidence.status.name} | span | sure
 
 
 def told(result: GenerationResult) -> dict[str, Any]:

@@ -7,6 +7,7 @@ import json
 import logging
 import socket
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -74,6 +75,9 @@ def test_a_report_is_explained_by_the_words_it_stands_on(generator: Generator) -
     rows = [line.split() for line in done.stderr.splitlines()]
     assert ["/status", '"on_track"', "CLASSIFIED"] in rows and ["/cost", "12.5", "NORMALIZED", "question", "0-3:", "12½"] in rows
     assert run("generate", "--schema", "agent_status", "--input", "-", "--explain", stdin="").exit_code == 2
+    generator(lambda request: result(evidence=(replace(found[1], confidence=0.876),)))
+    rows = [line.split() for line in run("generate", "--schema", "agent_status", "--question", question, "--explain").stderr.splitlines()]
+    assert ["/cost", "12.5", "88%", "NORMALIZED", "question", "0-3:", "12½"] in rows
 
 
 def test_the_words_in_colour_are_those_of_the_span_whatever_ends_the_lines() -> None:
@@ -89,6 +93,9 @@ def test_a_line_tells_the_evidence_of_its_report(generator: Generator) -> None:
         {"pointer": "/status", "grounding": "classify", "status": "CLASSIFIED"},
         {"pointer": "/cost", "grounding": "normalize", "status": "NORMALIZED", "source": "", "start": 0, "end": 3},
     ]
+    generator(lambda request: result(evidence=(Evidence("/status", "classify", Status.CLASSIFIED, confidence=0.87654),)))
+    (line,) = lines_of(run("generate", "--schema", "agent_status", "--input", "-", stdin=question_line(1)).stdout)
+    assert line["evidence"] == [{"pointer": "/status", "grounding": "classify", "status": "CLASSIFIED", "confidence": 0.8765}]
 
 
 def test_grounding_is_strict_unless_it_is_switched_off(generator: Generator) -> None:

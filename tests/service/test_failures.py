@@ -181,7 +181,7 @@ async def test_an_expired_deadline_ends_the_decoding() -> None:
         failure = await failure_of_awaiting(service.stub.GenerateReport(message(), timeout=0.2))
         assert failure.code == failure.reason == "DEADLINE_EXCEEDED"
         [timeout_s] = service.generator.timeouts
-        assert timeout_s is not None and 0 < timeout_s <= 0.2
+        assert timeout_s is not None and 0 < timeout_s <= 0.25, "what is left of it, by the clock of gRPC"
         service.generator.gate.set()
         await still_serves(service)
 
