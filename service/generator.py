@@ -318,7 +318,7 @@ class Generator:
 
     def _attested(self, request: GenerationRequest, plan: _Plan, checked: CheckedText, text: str, completion: Completion) -> tuple[Evidence, ...]:
         """The evidence of a valid report and the confidence of each of its values."""
-        if not checked.valid:
+        if not checked.valid or completion.ending is not Ending.STOP:
             return ()
         found = attest(checked.value, plan.admitted.schema, _texts(request))
         sure = masses(leaf_places(text), self._token_ends(completion.token_ids, text), completion.logprobs)
@@ -331,7 +331,10 @@ class Generator:
     def _token_ends(self, token_ids: Sequence[int], text: str) -> list[int]:
         """The character of the text after each token; a character of several tokens ends with the last of them."""
         stream = DecodeStream(skip_special_tokens=False)
-        pieces = [stream.step(self._base.tokenizer, token) or "" for token in token_ids]
+        try:
+            pieces = [stream.step(self._base.tokenizer, token) or "" for token in token_ids]
+        except Exception:  # bytes that are no character; tokenizers raises no narrower type
+            pieces = ["no text of ours"]
         if "".join(pieces) == text:
             return list(accumulate(map(len, pieces)))
         return [len(self._decode(token_ids[: i + 1])) for i in range(len(token_ids))]  # a tokenizer whose tokens change what stands before them

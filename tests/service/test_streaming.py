@@ -156,6 +156,15 @@ async def test_closing_a_stream_frees_the_engine(generator: Generator) -> None:
     assert (await generator.generate(ask())).valid
 
 
+@pytest.mark.parametrize("text", ["", '{"a":"é😀"}', "plain words", "\ufffd"])
+def test_the_tokens_of_a_text_end_where_it_ends_even_where_bytes_are_no_character(generator: Generator, text: str) -> None:
+    tokens = generator._base.tokenizer.encode(text, add_special_tokens=False).ids
+    for token_ids in (tokens, tokens[:-1], [*tokens[1:], *tokens[:1]], tokens[::-1]):
+        written = generator._decode(token_ids)
+        ends = generator._token_ends(token_ids, written)
+        assert len(ends) == len(token_ids) and ends[-1:] == [len(written)] * bool(token_ids)
+
+
 def test_a_model_with_nothing_to_say_streams_nothing(tmp_path: Path) -> None:
     assert list(finished_leaves("")) == list(finished_leaves('{"a')) == list(finished_leaves('{"a":')) == []
     assert [where for where, _ in finished_leaves('{"a":"x","b":12')] == ["/a"], "a number is final when something follows it"
