@@ -15,7 +15,7 @@ from training.prefix import attention_mask, prompt_lengths
 from training.tagging import IGNORED, choices, copied, disturbed, following_loss, lookup_loss, naming_loss
 
 DISTURBED = 0.02
-"""Share of the copied tokens that a model is shown wrong ones for: about two a report."""
+"""Share of the copied tokens that a model is shown wrong ones for: one or two a report."""
 
 
 class Losses(NamedTuple):

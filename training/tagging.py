@@ -79,7 +79,7 @@ def choices(tags: Tensor, in_report: Tensor, copies: Tensor) -> Tensor:
     """Which of the tokens 1 to length - 1 are choices, (rows, length - 1) bool: whether there is a value, how it begins, and that a copied one ends.
 
     Every outcome of the first two counts alike: to count a value's first token and not the "null" that might have stood there would teach a bias. That an end counts
-    more than each token before it is one, and meant: of what is copied wrong four in five go on too far. ``tags`` (rows, length, 3), ``in_report``
+    more than each token before it is one, and meant: of the copies that end in the wrong place nine in ten go on too far. ``tags`` (rows, length, 3), ``in_report``
     (rows, length), ``copies`` as `copied` gives them.
     """
     asks = (tags[..., 0] == 0) | (tags[..., 0] > 0) & (tags[..., 1] == 1)
