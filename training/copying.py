@@ -10,7 +10,7 @@ import random
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from training import forms, values
+from training import forms, spellings, values
 from training.bindings import DATE, TEXT, Node, Schema, SchemaMaker, field_names, iso
 from training.concepts import usable
 from training.forms import CURRENCIES
@@ -24,7 +24,8 @@ Drawn = tuple[dict[str, Any], str, Any]  # leaf schema, words, value
 
 def _text(rng: random.Random, book: Phrasebook) -> Drawn:
     kind = rng.choice(("incident_title", "cause", "risk", "mitigation", "action", "unit"))
-    words = values.made_up_phrase(rng, book) if rng.random() < 0.4 else values.phrase(rng, book, kind)
+    roll = rng.random()
+    words = spellings.span(rng, book) if roll < 0.25 else values.made_up_phrase(rng, book) if roll < 0.5 else values.phrase(rng, book, kind)
     return TEXT, words, words
 
 
@@ -108,8 +109,8 @@ def echo(rng: random.Random, book: Phrasebook) -> tuple[str, Node]:
 
 
 def _span(rng: random.Random, book: Phrasebook) -> str:
-    if rng.random() < 0.5:
-        return values.made_up_phrase(rng, book)
+    if rng.random() < 0.6:
+        return spellings.span(rng, book) if rng.random() < 0.6 else values.made_up_phrase(rng, book)
     return rng.choice(_VERBATIM)(rng, book)[1] if rng.random() < 0.7 else rng.choice(_READ)(_speaker(rng, book))[1]
 
 

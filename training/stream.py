@@ -40,8 +40,8 @@ class Phase:
 CURRICULUM = (
     Phase(0.03, {"echo": 0.3, "copying": 0.7}, 3072, 256),
     Phase(0.10, {"echo": 0.1, "copying": 0.6, "generated": 0.3}, 4096, 640),
-    Phase(0.35, {"copying": 0.35, "generated": 0.65}, 4096, 768),
-    Phase(1.00, {"copying": 0.15, "generated": 0.85}, 4096, 1600),
+    Phase(0.35, {"echo": 0.1, "copying": 0.3, "generated": 0.6}, 4096, 768),
+    Phase(1.00, {"echo": 0.1, "copying": 0.15, "generated": 0.75}, 4096, 1600),
 )
 """Short and dense first, whole notes last (docs/training-log.md)."""
 

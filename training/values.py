@@ -20,6 +20,7 @@ from functools import cache
 from mimesis import Address, Finance, Generic
 from mimesis.locales import Locale
 
+from training import spellings
 from training.phrasebook import DRAWN, Phrasebook
 
 _NAME_LOCALES = {
@@ -68,6 +69,8 @@ def made_up_word(rng: random.Random) -> str:
 
 def surname(rng: random.Random, lang: str, split: str) -> str:
     if rng.random() < 0.15:
+        if split == "train" and rng.random() < 0.3:
+            return spellings.odd_name(rng)
         return made_up_word(rng).capitalize()
     return rng.choice(name_pool(lang, split)[1])
 
@@ -185,10 +188,12 @@ def period(rng: random.Random) -> tuple[dt.date, dt.date]:
 
 
 def made_up_phrase(rng: random.Random, book: Phrasebook) -> str:
-    """A span no grammar would give: made-up words, or words of several pools thrown together."""
+    """A span no grammar would give: made-up words, or words of several pools thrown together; in training also letters and signs that no phrase has."""
     pools = ("unit", "agent_word", "agent_role")
 
     def pick() -> str:
+        if book.split == "train" and rng.random() < 0.25:
+            return spellings.odd_word(rng)
         return made_up_word(rng) if rng.random() < 0.4 else noun(rng, book, rng.choice(pools))
 
     return " ".join(pick() for _ in range(rng.choice((1, 2, 3, 3, 4, 5))))
@@ -214,7 +219,8 @@ def disturbed(rng: random.Random, book: Phrasebook, words: str) -> str:
     """A phrase with a word or two that do not belong there: where it ends is to be told by what stands around it, not by what is likely inside it."""
     parts = words.split(" ")
     for place in rng.sample(range(len(parts)), min(len(parts), rng.choice((1, 1, 2)))):
-        parts[place] = made_up_word(rng) if rng.random() < 0.5 else noun(rng, book, rng.choice(("unit", "agent_word", "agent_role")))
+        roll = rng.random()
+        parts[place] = spellings.odd_word(rng) if roll < 0.2 else made_up_word(rng) if roll < 0.6 else noun(rng, book, rng.choice(("unit", "agent_word", "agent_role")))
     return " ".join(parts)
 
 

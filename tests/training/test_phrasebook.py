@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from training import values
+from training import spellings, values
 from training.phrasebook import (
     LANGS,
     SPLITS,
@@ -23,6 +23,7 @@ from training.phrasebook import (
     read_yaml,
     texts,
 )
+from training.synthesize import pair
 from training.text import template
 
 BOOKS = [(lang, split) for lang in LANGS for split in SPLITS]
@@ -131,6 +132,30 @@ def test_phrases_come_from_every_author_and_each_keeps_to_its_own_words(lang: st
     assert {both.expand(random.Random(seed), "action") for seed in range(40)} == {"mend it", "ring {surname}"}
     assert not re.search(r"[{}]", values.drawn(random.Random(1), phrasebook(lang), "ring {given} {surname} of {company} in {city} about {word} {code}, {n} times"))
     assert len(phrasebook(lang).nouns.others) == 3, "the files phrases*.yaml"
+
+
+def test_measuring_meets_no_odd_spellings(monkeypatch: pytest.MonkeyPatch) -> None:
+    def forbidden(*_: object) -> str:
+        raise AssertionError("an odd spelling in a note to measure on")
+
+    for name in ("odd_word", "odd_name", "excerpt", "span"):
+        monkeypatch.setattr(spellings, name, forbidden)
+    for seed in range(40):
+        assert pair("agent_status", "heldout", f"odd:{seed}")
+    with pytest.raises(AssertionError, match="odd spelling"):
+        for seed in range(40):
+            pair("echo", "train", f"odd:{seed}")
+
+
+def test_odd_spellings_can_be_copied_and_are_odd() -> None:
+    rng = random.Random(5)
+    book = phrasebook("es")
+    drawn = [spellings.span(rng, book) for _ in range(3000)]
+    assert all(words == " ".join(words.split()) and words.isprintable() and not set(words) & set('"\\') for words in drawn)
+    letters = set("".join(drawn))
+    assert set("áéíóúüñçßøłžřšğő€#%&") <= letters and len(letters) > 600
+    known = {word for part in texts(book.wordings) for word in re.findall(r"\w+", part)}
+    assert 0.3 < sum(word in known for words in drawn for word in re.findall(r"\w+", words)) / sum(len(re.findall(r"\w+", words)) for words in drawn) < 0.9
 
 
 def test_measuring_draws_undisturbed_phrases() -> None:
