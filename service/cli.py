@@ -87,7 +87,7 @@ def generate(
     mode: Annotated[Mode, typer.Option(help="free has no mask: for measuring.")] = Mode.BACKSTOP,
     grounding: Annotated[Grounding, typer.Option(help="strict: values only from the text.")] = Grounding.STRICT,
     require_grounded: Annotated[bool, typer.Option("--require-grounded", help="Fail instead of writing a value that stands nowhere in the text.")] = False,
-    max_new_tokens: Annotated[int | None, typer.Option(help=f"1 to {LIMITS.max_new_tokens}.")] = None,
+    max_new_tokens: Annotated[int | None, typer.Option(help=f"Most tokens to write, 1 to {LIMITS.max_new_tokens}; a report that would not fit is ended early.")] = None,
     temperature: Annotated[float, typer.Option(help="0 (greedy) to 2.")] = 0.0,
     seed: Annotated[int, typer.Option(help="Seed of the sampling.")] = 0,
     explain: Annotated[bool, typer.Option("--explain", help="With --question: show the text with the evidence in colour, and each value beside its place.")] = False,

@@ -19,36 +19,32 @@ from pathlib import Path
 
 from tokenizers.decoders import DecodeStream
 
-from schemas.admission import AdmittedSchema, SchemaRefused, admit_text
 from schemas.catalog import Catalog
-from schemas.keywords import Finding
 from schemas.locating import leaf_places
-from schemas.prompt import SignatureTooLong, render
-from schemas.validation import CheckedText, ReportValidator
+from schemas.validation import CheckedText
 from service.adapters import Adapter, AdapterStore, adapter_directories, read_adapter
 from service.backtrack import Backtracking, Start
 from service.checkpoint import EMBEDDED_ADAPTERS, Base, read_base
+from service.closing import Closer
 from service.confidence import Calibration, masses
 from service.engine.engine import Decoder, Engine, EngineClosed, EngineFull
-from service.engine.sequence import Completion, DeadEnd, Ending, Job, JobExpired, Listener
+from service.engine.matcher import DeadEnd
+from service.engine.sequence import Completion, Ending, Job, JobExpired, Listener
 from service.errors import (
     DeadlineExceeded,
-    FieldViolation,
-    PromptTooLong,
     QueueFull,
     ReportInvalid,
     ReportUngrounded,
-    RequestInvalid,
     ShuttingDown,
 )
 from service.evidence import QUESTION, Evidence, attest
 from service.evidence import Status as Evidenced
-from service.grammar import Grammar, Grammars, GrammarSource
-from service.request import BASE_ADAPTER_ID, DecodingOptions, GenerationRequest, Grounding, Mode
+from service.grammar import Grammars, GrammarSource
+from service.planning import Plan, Planner
+from service.request import BASE_ADAPTER_ID, DecodingOptions, GenerationRequest, Mode
 from service.result import FinishReason, GenerationResult
 from service.streaming import LeafStream, StreamEvent
 
-DEFAULT_MAX_NEW_TOKENS = 1024
 MAX_CONTEXT = 8192
 """Longest context served, in tokens: the cache of every slot is this long at most."""
 MAX_ATTEMPTS = 12
@@ -70,23 +66,10 @@ class BaseInfo:
     context_length: int
 
 
-@dataclass(frozen=True, slots=True)
-class _Plan:
-    """A request made ready: everything an attempt needs but its seed."""
-
-    admitted: AdmittedSchema
-    validator: ReportValidator
-    grammar: Grammar | None
-    adapter: Adapter | None
-    prompt_ids: tuple[int, ...]
-    max_new_tokens: int
-    prompt_tokens_saved: int
-    grounding: Grounding
-
-
-_Step = tuple[_Plan, tuple[int, ...], tuple[float, ...]]
+_Step = tuple[Plan, tuple[int, ...], tuple[float, ...]]
 """What is being written, its tokens so far and their log-probabilities."""
-_Listen = Callable[[_Plan, tuple[int, ...], tuple[float, ...]], None]
+_REASONS = {Ending.STOP: FinishReason.STOP, Ending.LENGTH: FinishReason.LENGTH}
+_Listen = Callable[[Plan, tuple[int, ...], tuple[float, ...]], None]
 
 
 class Generator:
@@ -95,7 +78,9 @@ class Generator:
     def __init__(self, base: Base, adapters: Iterable[Adapter], engine: Decoder, catalog: Catalog, grammars: GrammarSource | None = None) -> None:
         self.catalog, self._base, self._engine = catalog, base, engine
         self._store = AdapterStore(adapters, base.digest)
-        self._grammars: GrammarSource = grammars or Grammars(base.tokenizer.to_str(), base.config.vocab_size, base.config.eos_ids)
+        closer = None if grammars else Closer([base.tokenizer.decode([i], skip_special_tokens=False) for i in range(base.config.vocab_size)], base.config.eos_ids)
+        source = grammars or Grammars(base.tokenizer.to_str(), base.config.vocab_size, base.config.eos_ids)
+        self._planner = Planner(base, self._store, catalog, source, closer)
         self._strangers = ThreadPoolExecutor(STRANGERS_AT_ONCE, thread_name_prefix="escribano-schema")
 
     @classmethod
@@ -184,7 +169,7 @@ class Generator:
                 for event in await asyncio.to_thread(lambda told: list(told), leaves.after(token_ids, logprobs)):
                     tell(event)
 
-        def listen(plan: _Plan, token_ids: tuple[int, ...], logprobs: tuple[float, ...]) -> None:
+        def listen(plan: Plan, token_ids: tuple[int, ...], logprobs: tuple[float, ...]) -> None:
             loop.call_soon_threadsafe(steps.put_nowait, (plan, token_ids, logprobs))
 
         telling = asyncio.ensure_future(tell_leaves())
@@ -236,7 +221,7 @@ class Generator:
 
     # --- the steps ------------------------------------------------------------------------------------------------
 
-    async def _made_ready(self, request: GenerationRequest) -> _Plan:
+    async def _made_ready(self, request: GenerationRequest) -> Plan:
         try:
             pool = None if request.schema_json is None else self._strangers
             return await asyncio.get_running_loop().run_in_executor(pool, self._planned, request)
@@ -245,63 +230,18 @@ class Generator:
                 raise ShuttingDown() from None
             raise
 
-    def _planned(self, request: GenerationRequest) -> _Plan:
-        """Everything before decoding; may compile a grammar, so never on the event loop."""
+    def _planned(self, request: GenerationRequest) -> Plan:
         if self._engine.closed:
             raise ShuttingDown()
-        admitted = self._admitted(request)
-        wants_base = request.adapter_id == BASE_ADAPTER_ID
-        adapter = None if wants_base else self._store.resolve(request.adapter_id, admitted.digest)
-        grammar, grounding = self._grammar(request, admitted)
-        try:
-            with_schema = self._prompt_ids(request, admitted)
-        except SignatureTooLong as error:
-            raise SchemaRefused((Finding("", "", str(error)),)) from None
-        prompt_ids = with_schema if adapter is None else self._prompt_ids(request, None)
-        max_new_tokens = self._room(len(prompt_ids), request.options.max_new_tokens)
-        saved = len(with_schema) - len(prompt_ids)
-        return _Plan(admitted, ReportValidator(admitted.schema), grammar, adapter, prompt_ids, max_new_tokens, saved, grounding)
+        return self._planner.plan(request)
 
-    def _room(self, num_prompt_tokens: int, asked: int | None) -> int:
-        """How many tokens may be written: what was asked, or the default as far as the context holds it."""
-        room = self._base.config.context_length - num_prompt_tokens
-        if room < 1:
-            raise PromptTooLong(num_prompt_tokens, self._base.config.context_length - 1)
-        if asked is not None and asked > room:
-            told = f"is {asked}; with this prompt of {num_prompt_tokens} tokens at most {room} fit the model's context"
-            raise RequestInvalid((FieldViolation("options.max_new_tokens", told),))
-        return asked or min(DEFAULT_MAX_NEW_TOKENS, room)
-
-    def _grammar(self, request: GenerationRequest, admitted: AdmittedSchema) -> tuple[Grammar | None, Grounding]:
-        """The mask, and the grounding it brings; none in FREE mode."""
-        if request.options.mode is Mode.FREE:
-            return None, Grounding.OFF
-        plain = self._grammars.compiled(admitted, trusted=request.schema_id is not None)
-        if request.options.grounding is Grounding.STRICT:
-            grounded = self._grammars.grounded(admitted, (request.question, *(item.text for item in request.context)))
-            if grounded is not None:
-                return grounded, Grounding.STRICT
-        return plain, Grounding.OFF
-
-    def _admitted(self, request: GenerationRequest) -> AdmittedSchema:
-        if request.schema_id is not None:
-            return self.catalog.get(request.schema_id)
-        assert request.schema_json is not None
-        return admit_text(request.schema_json)
-
-    def _prompt_ids(self, request: GenerationRequest, admitted: AdmittedSchema | None) -> tuple[int, ...]:
-        text = render(request.question, request.context, None if admitted is None else admitted.schema)
-        ids = self._base.tokenizer.encode(text, add_special_tokens=False).ids
-        bos = self._base.config.bos_id
-        return (*([] if bos is None else [bos]), *ids)
-
-    async def _decoded(self, plan: _Plan, options: DecodingOptions, start: Start, deadline: float | None, listener: Listener | None) -> Completion:
+    async def _decoded(self, plan: Plan, options: DecodingOptions, start: Start, deadline: float | None, listener: Listener | None) -> Completion:
         """One attempt, waited for."""
         matcher = None if plan.grammar is None else plan.grammar.fresh()
         adapter = None if plan.adapter is None else plan.adapter.adapter_digest
         job = Job(
             plan.prompt_ids, self._base.config.eos_ids, plan.max_new_tokens, adapter, matcher, options.temperature, options.seed, deadline,
-            start.token_ids, start.vetoed, listener,
+            start.token_ids, start.vetoed, listener, plan.closer, plan.closing_room,
         )  # fmt: skip
         try:
             return await asyncio.wrap_future(self._engine.submit(job))
@@ -316,16 +256,16 @@ class Generator:
     def _decode(self, token_ids: Sequence[int]) -> str:
         return self._base.tokenizer.decode(list(token_ids), skip_special_tokens=False)
 
-    def _attested(self, request: GenerationRequest, plan: _Plan, checked: CheckedText, text: str, completion: Completion) -> tuple[Evidence, ...]:
+    def _attested(self, request: GenerationRequest, plan: Plan, checked: CheckedText, text: str, completion: Completion) -> tuple[Evidence, ...]:
         """The evidence of a valid report and the confidence of each of its values."""
-        if not checked.valid or completion.ending is not Ending.STOP:
+        if not checked.valid or completion.ending is Ending.LENGTH:
             return ()
         found = attest(checked.value, plan.admitted.schema, _texts(request))
         sure = masses(leaf_places(text), self._token_ends(completion.token_ids, text), completion.logprobs)
         calibrated = self._calibration(plan)
         return tuple(replace(one, confidence=calibrated(sure[one.pointer])) for one in found)
 
-    def _calibration(self, plan: _Plan) -> Calibration:
+    def _calibration(self, plan: Plan) -> Calibration:
         return self._base.calibration if plan.adapter is None else plan.adapter.calibration
 
     def _token_ends(self, token_ids: Sequence[int], text: str) -> list[int]:
@@ -339,15 +279,15 @@ class Generator:
             return list(accumulate(map(len, pieces)))
         return [len(self._decode(token_ids[: i + 1])) for i in range(len(token_ids))]  # a tokenizer whose tokens change what stands before them
 
-    def _result(self, plan: _Plan, spent: list[Completion], text: str, checked: CheckedText, evidence: tuple[Evidence, ...], total_s: float) -> GenerationResult:
+    def _result(self, plan: Plan, spent: list[Completion], text: str, checked: CheckedText, evidence: tuple[Evidence, ...], total_s: float) -> GenerationResult:
         last, adapter = spent[-1], plan.adapter
-        stopped = last.ending is Ending.STOP
-        valid = stopped and checked.valid
+        closed = last.ending is not Ending.LENGTH and any(one.ending is Ending.CLOSED for one in spent)  # an attempt may begin with what an earlier one wrote
+        reason = FinishReason.BUDGET_CLOSED if closed else _REASONS[last.ending]
+        valid = checked.valid and reason is not FinishReason.LENGTH
         return GenerationResult(
             report_json=text, valid=valid, native_valid=valid and len(spent) == 1 and last.num_interventions == 0,
             num_interventions=sum(c.num_interventions for c in spent),
-            finish_reason=FinishReason.STOP if stopped else FinishReason.LENGTH,
-            violations=checked.violations if stopped else (),
+            finish_reason=reason, violations=() if reason is FinishReason.LENGTH else checked.violations,
             num_prompt_tokens=len(plan.prompt_ids), num_completion_tokens=len(last.token_ids), num_forced_tokens=last.num_forced_tokens,
             num_forward_passes=sum(c.num_forward_passes for c in spent), num_attempts=len(spent),
             queue_s=sum(c.queue_s for c in spent), prefill_s=sum(c.prefill_s for c in spent), decode_s=sum(c.decode_s for c in spent), total_s=total_s,

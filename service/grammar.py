@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from schemas.admission import AdmittedSchema, SchemaRefused
 from schemas.keywords import Finding
-from service.engine.sequence import Matcher
+from service.engine.matcher import Matcher
 from service.errors import MatcherFailed
 from service.grounded import GrammarTooLarge, grounded_grammar
 from service.sources import Sources
@@ -59,6 +59,9 @@ class GrammarMatcher:
         for token in tokens:
             self.consume(token)
         return list(tokens)
+
+    def copy(self) -> GrammarMatcher:
+        return GrammarMatcher(self._matcher.deep_copy(), self._vocab_size)
 
     def _check(self) -> None:
         if self._matcher.is_error():

@@ -42,7 +42,8 @@ from schemas.catalog import Catalog
 from service.adapters import Adapter, adapter_directories, read_adapter
 from service.checkpoint import EMBEDDED_ADAPTERS, Base, read_base
 from service.engine.engine import EngineClosed
-from service.engine.sequence import Completion, DeadEnd, Ending, Job, JobExpired
+from service.engine.matcher import DeadEnd
+from service.engine.sequence import Completion, Ending, Job, JobExpired
 from service.generator import MAX_CONTEXT, Generator
 
 _PLAIN = "__base__"

@@ -22,6 +22,8 @@ class FinishReason(Enum):
     """The model closed the instance."""
     LENGTH = "length"
     """`max_new_tokens` was reached first: the text is cut off and is never valid."""
+    BUDGET_CLOSED = "budget_closed"
+    """The report was ended early so as to stay within `max_new_tokens`: it is valid, and what it leaves out may stand in the texts all the same."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +64,9 @@ class GenerationResult:
     def __post_init__(self) -> None:
         assert not (self.valid and self.finish_reason is FinishReason.LENGTH), "a cut-off report is never valid"
         assert not (self.valid and self.violations), "a valid report has no violations"
+        assert self.valid or self.finish_reason is not FinishReason.BUDGET_CLOSED, "a closed report is valid"
         assert self.valid or self.violations or self.finish_reason is FinishReason.LENGTH, "invalid, but why?"
+        assert not self.native_valid or self.finish_reason is FinishReason.STOP, "a report that was ended early had help"
         assert not self.native_valid or (self.valid and self.num_interventions == 0), "native_valid needs no help"
         assert (self.adapter_id is None) == (self.adapter_digest is None), "an adapter has a name and a digest"
         assert self.valid or not self.evidence, "evidence is of a valid report"

@@ -23,7 +23,7 @@ from service.errors import Failure
 from service.evidence import QUESTION, Evidence, Span, Status
 from service.ports import AdapterInfo, SchemaInfo
 from service.request import GenerationRequest
-from service.result import GenerationResult
+from service.result import FinishReason, GenerationResult
 
 SHORT_DIGEST_CHARS = len("sha256:") + 12
 
@@ -36,6 +36,8 @@ def show_report(result: GenerationResult) -> None:
     else:
         print(result.report_json)
     Console(stderr=True).print(attestation(result), highlight=False)
+    if result.finish_reason is FinishReason.BUDGET_CLOSED:
+        Console(stderr=True).print("  ended early, to stay within max_new_tokens; what it leaves out may stand in the note all the same", style="yellow")
     for violation in result.violations:
         Console(stderr=True).print(f"  {escape(str(violation))}", style="yellow", highlight=False)
 

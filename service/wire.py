@@ -31,7 +31,7 @@ _MODES = {Mode.FREE: pb.DECODING_MODE_FREE, Mode.BACKSTOP: pb.DECODING_MODE_BACK
 _GROUNDINGS = {Grounding.STRICT: pb.GROUNDING_STRICT, Grounding.OFF: pb.GROUNDING_OFF}
 _GROUNDINGS_OF = {pb.GROUNDING_UNSPECIFIED: Grounding.STRICT} | {number: kind for kind, number in _GROUNDINGS.items()}
 _MODES_OF = {pb.DECODING_MODE_UNSPECIFIED: Mode.BACKSTOP} | {number: mode for mode, number in _MODES.items()}
-_FINISH = {FinishReason.STOP: pb.FINISH_REASON_STOP, FinishReason.LENGTH: pb.FINISH_REASON_LENGTH}
+_FINISH = {FinishReason.STOP: pb.FINISH_REASON_STOP, FinishReason.LENGTH: pb.FINISH_REASON_LENGTH, FinishReason.BUDGET_CLOSED: pb.FINISH_REASON_BUDGET_CLOSED}
 _FINISH_OF = {number: reason for reason, number in _FINISH.items()}
 _LEAF_GROUNDINGS: dict[Kind, Any] = {
     "extract": pb.LEAF_GROUNDING_EXTRACT, "normalize": pb.LEAF_GROUNDING_NORMALIZE, "classify": pb.LEAF_GROUNDING_CLASSIFY,

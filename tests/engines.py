@@ -15,7 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from service.engine.executor import Logits, Row
-from service.engine.sequence import Completion, Ending, Job, Matcher
+from service.engine.matcher import Matcher
+from service.engine.sequence import Completion, Ending, Job
 
 
 def logits_after(token_ids: tuple[int, ...], vocab_size: int, seed: int = 0, adapter: str | None = None) -> Logits:
@@ -91,6 +92,9 @@ class WordMatcher:
             found.append(token)
         return found
 
+    def copy(self) -> WordMatcher:
+        return replace(self)
+
     def _next(self) -> set[int]:
         at = len(self.written)
         left = [word for word in self.words if word[:at] == self.written]
@@ -122,6 +126,10 @@ class FailingMatcher:
     def forced(self) -> list[int]:
         self._called("forced")
         return []
+
+    def copy(self) -> FailingMatcher:
+        self._called("copy")
+        return self
 
 
 @dataclass(frozen=True)

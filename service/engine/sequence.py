@@ -1,6 +1,6 @@
 """One sequence being decoded: what was asked, where it stands, what it will be told.
 
-Owns the bookkeeping of a sequence and the acceptance of one step's logits. Knows token ids and a matcher's four methods; no model, no text.
+Owns the bookkeeping of a sequence and the acceptance of one step's logits. Knows token ids and a matcher's methods; no model, no text.
 """
 
 from __future__ import annotations
@@ -10,27 +10,13 @@ from collections.abc import Callable, Collection
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from service.engine.budget import Budget
 from service.engine.executor import Logits, Row
-
-
-class Matcher(Protocol):
-    """A grammar followed token by token. Any method may raise: a matcher that errs fails its sequence."""
-
-    def allowed(self) -> NDArray[np.bool_]:
-        """(vocab_size,) which tokens may come next."""
-        ...
-
-    def consume(self, token_id: int) -> None: ...
-
-    def forced(self) -> list[int]:
-        """The tokens the grammar leaves no choice about; they are consumed by this call."""
-        ...
-
+from service.engine.matcher import Closer, DeadEnd, Matcher
 
 Listener = Callable[[tuple[int, ...], tuple[float, ...]], None]
 
@@ -40,6 +26,8 @@ class Ending(Enum):
 
     STOP = "stop"
     LENGTH = "length"
+    CLOSED = "closed"
+    """The output is whole, and would have been longer, had there been room."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +35,8 @@ class Job:
     """What to decode. `temperature` 0 is greedy; `adapter` a digest; `deadline` on time.monotonic()'s clock.
 
     `written_ids` are the first tokens of the output, taken as given; `vetoed` may not follow them. `listener` is told, in the engine's thread after each step, the
-    tokens that have a log-probability and these; it must be quick.
+    tokens that have a log-probability and these; it must be quick. With a `matcher` and a `closer`, an output that has at most
+    `closing_room` tokens of room left is kept such that it can be ended (`service/engine/budget.py`).
     """
 
     prompt_ids: tuple[int, ...]
@@ -61,10 +50,11 @@ class Job:
     written_ids: tuple[int, ...] = ()
     vetoed: frozenset[int] = frozenset()
     listener: Listener | None = None
+    closer: Closer | None = None
+    closing_room: int = 0
 
     def __post_init__(self) -> None:
         assert self.prompt_ids and self.eos_ids and self.max_new_tokens >= 1 and len(self.written_ids) <= self.max_new_tokens
-
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,10 +79,6 @@ class Completion:
 
 class JobExpired(Exception):
     """The deadline of a job passed before its end."""
-
-
-class DeadEnd(Exception):
-    """No token may come next, not even the end: the matcher allows none, or all it allows are vetoed."""
 
 
 class JobCancelled(Exception):
@@ -123,6 +109,7 @@ class Sequence:
     ending: Ending | None = None
     cut: bool = False
     _draw: np.random.Generator | None = None
+    _budget: Budget | None = None
 
     def start(self, slot: int) -> None:
         """Take a slot; what is written already, and tokens that the grammar forces at the very start, go in with the prompt."""
@@ -130,6 +117,8 @@ class Sequence:
         self.pending = [*self.job.prompt_ids, *self.job.written_ids]
         self.output = list(self.job.written_ids)
         self._draw = np.random.default_rng(self.job.seed)
+        if self.job.closer is not None:
+            self._budget = Budget(self.job.closer, self.job.max_new_tokens, self.job.closing_room, self.job.eos_ids)
         if self.job.matcher is not None:
             for token in self.job.written_ids:
                 self.job.matcher.consume(token)
@@ -182,13 +171,15 @@ class Sequence:
         matcher = self.job.matcher
         vetoed = self.job.vetoed if len(self.output) == len(self.job.written_ids) else ()
         masked = logits if matcher is None else _masked(logits, matcher.allowed(), vetoed)
-        token = self._sampled(masked)
+        wanted = token = self._sampled(masked)
+        if self._budget is not None and matcher is not None:
+            token = self._budget.affordable(wanted, masked, self.output, matcher)
         if token not in self.job.eos_ids and len(self.output) >= self.job.max_new_tokens:
             self.ending = Ending.LENGTH  # the token is dropped, so that the mask's hand in it counts for nothing
             return
-        self.num_interventions += int(masked.argmax() != logits.argmax())
+        self.num_interventions += int(masked.argmax() != logits.argmax() or token != wanted)
         if token in self.job.eos_ids:
-            self.ending = Ending.STOP
+            self.ending = Ending.CLOSED if self._budget is not None and self._budget.short else Ending.STOP
         else:
             self.logprobs.append(_logprob(logits, token))
             self._append(token, matcher)

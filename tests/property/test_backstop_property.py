@@ -19,8 +19,9 @@ from schemas.validation import SecondJudge
 from service import grammar
 from service.checkpoint import read_base
 from service.engine.engine import Engine
-from service.engine.sequence import Completion, Job, Matcher
-from service.errors import PromptTooLong, ReportInvalid
+from service.engine.matcher import Matcher
+from service.engine.sequence import Completion, Job
+from service.errors import PromptTooLong, ReportInvalid, RequestInvalid
 from service.generator import Generator
 from service.grammar import Compiled, Grammars
 from service.request import DecodingOptions, GenerationRequest, Mode
@@ -58,7 +59,7 @@ def generator(tiny_base: Path, engine: Engine) -> Iterator[Generator]:
 
 GRAMMARS = Grammars(TOKENIZER.to_str(), tiny.VOCAB_SIZE, (tiny.EOS_ID,))
 OPTIONS = st.builds(
-    DecodingOptions, max_new_tokens=st.sampled_from([1, 5, 60, 60, 60]), temperature=st.sampled_from([0.0, 0.0, 1.0, 2.0]), seed=st.integers(0, 2**63 - 1)
+    DecodingOptions, max_new_tokens=st.sampled_from([1, 5, 20, 60, 60]), temperature=st.sampled_from([0.0, 0.0, 1.0, 2.0]), seed=st.integers(0, 2**63 - 1)
 )
 
 
@@ -70,7 +71,8 @@ async def written(generator: Generator, request: GenerationRequest) -> Generatio
     """The result, or how the request failed; any other failure is a finding."""
     try:
         return await generator.generate(request)
-    except (ReportInvalid, PromptTooLong, SchemaRefused) as error:
+    except (ReportInvalid, PromptTooLong, SchemaRefused, RequestInvalid) as error:
+        assert not isinstance(error, RequestInvalid) or "the shortest report takes" in str(error), str(error)
         assert not isinstance(error, SchemaRefused) or "Unsatisfiable" in str(error) or "unfolds" in str(error), str(error)
         return type(error)
 
@@ -89,7 +91,7 @@ def test_a_report_that_stopped_is_valid_for_another_judge(
     if isinstance(found, type):
         return
     assert found.num_completion_tokens <= (options.max_new_tokens or 0)
-    assert found.valid == (found.finish_reason is FinishReason.STOP)
+    assert found.valid == (found.finish_reason is not FinishReason.LENGTH)
     if found.valid:
         assert not SecondJudge(schema.schema).check(found.report_json).violations, found.report_json
 
@@ -119,7 +121,11 @@ class Unforced:
     """A matcher that forces nothing: the masked loop of one token after another."""
 
     def __init__(self, matcher: Matcher) -> None:
+        self._matcher = matcher
         self.allowed, self.consume = matcher.allowed, matcher.consume
+
+    def copy(self) -> Unforced:
+        return Unforced(self._matcher.copy())
 
     def forced(self) -> list[int]:
         return []

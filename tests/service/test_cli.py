@@ -116,6 +116,13 @@ def test_a_report_that_is_cut_off_makes_the_exit_code_1(generator: Generator) ->
     assert done.exit_code == 1 and "not valid" in done.stderr and "LENGTH" in done.stderr
 
 
+def test_a_report_that_is_ended_early_is_told_as_such(generator: Generator) -> None:
+    closed = result(finish_reason=FinishReason.BUDGET_CLOSED, native_valid=False)
+    generator(lambda request: closed)
+    done = run("generate", "--schema", "agent_status", "--question", "x", "--max-new-tokens", "99")
+    assert done.exit_code == 0 and "BUDGET_CLOSED" in done.stderr and "ended early" in done.stderr and done.stdout
+
+
 def test_a_failure_names_code_reason_and_fields(generator: Generator) -> None:
     generator()
     done = run("generate", "--schema", "nope", "--question", "x")

@@ -14,10 +14,12 @@ import pytest
 
 from schemas.admission import SchemaRefused
 from schemas.catalog import Catalog, SchemaUnknown
+from schemas.grounding import leaves
 from schemas.validation import SecondJudge
 from service import generator as module
 from service import grammar, grounded
 from service.checkpoint import read_base
+from service.closing import Closer
 from service.engine.engine import Engine
 from service.errors import (
     AdapterMismatch,
@@ -142,9 +144,57 @@ async def test_free_text_is_judged_and_told_as_it_is(generator: Generator) -> No
 
 
 @pytest.mark.parametrize("limit", [1, 2, 3, 5])
-async def test_a_report_cut_off_is_told_as_length(limit: int, generator: Generator) -> None:
-    found = await generator.generate(request(max_new_tokens=limit))
+async def test_free_text_cut_off_is_told_as_length(limit: int, generator: Generator) -> None:
+    found = await generator.generate(request(mode=Mode.FREE, max_new_tokens=limit))
     assert (found.finish_reason, found.valid, found.num_completion_tokens) == (FinishReason.LENGTH, False, limit)
+
+
+# --- the token budget ----------------------------------------------------------------------------------------------------
+
+
+async def shortest(generator: Generator, schema: str | dict[str, Any] = "verdict") -> int:
+    with pytest.raises(RequestInvalid) as caught:
+        await generator.generate(request(schema, max_new_tokens=1))
+    ((field, told),) = ((violation.field, violation.description) for violation in caught.value.violations)
+    assert field == "options.max_new_tokens" and told.startswith("is 1; the shortest report takes ")
+    return int(told.removesuffix(" tokens").rpartition(" ")[2])
+
+
+@pytest.mark.parametrize("grounding", Grounding)
+@pytest.mark.parametrize("schema", ["verdict", "note", "pair"])
+async def test_any_budget_that_holds_the_shortest_report_gives_a_valid_one(schema: str, grounding: Grounding, generator: Generator, catalog: Catalog) -> None:
+    least = await shortest(generator, schema)
+    reasons = set()
+    for seed in range(4):
+        for limit in range(least, least + 12):
+            found = await generator.generate(request(schema, max_new_tokens=limit, temperature=1.5, seed=seed, grounding=grounding, question="Ana sees it well."))
+            assert found.valid and not SecondJudge(catalog.get(schema).schema).check(found.report_json).violations, found
+            assert found.num_completion_tokens <= limit and len(found.evidence) == len(list(leaves(json.loads(found.report_json))))
+            assert all(leaf.confidence is not None for leaf in found.evidence)
+            reasons.add(found.finish_reason)
+            if found.finish_reason is FinishReason.BUDGET_CLOSED:
+                assert not found.native_valid and found.num_interventions > 0
+    assert FinishReason.LENGTH not in reasons
+    assert schema != "note" or reasons == {FinishReason.BUDGET_CLOSED, FinishReason.STOP}
+
+
+async def test_a_wide_budget_changes_nothing(generator: Generator) -> None:
+    some, much = (await asyncio.gather(*(generator.generate(request(max_new_tokens=limit)) for limit in (300, 900))))
+    assert some.report_json == much.report_json and some.finish_reason is much.finish_reason is FinishReason.STOP
+
+
+async def test_a_budget_that_the_texts_make_too_small_is_refused(generator: Generator) -> None:
+    long = "Llanfairpwllgwyngyllgogerychwyrndrobwllllantysiliogogogoch"
+    least = await shortest(generator, "note")
+    with pytest.raises(RequestInvalid, match=f"is {least}; the shortest report takes [0-9]+ tokens"):
+        await generator.generate(request("note", question=long, max_new_tokens=least))
+    assert (await generator.generate(request("note", question=long, max_new_tokens=least, grounding=Grounding.OFF))).valid
+
+
+async def test_a_report_whose_end_no_way_leads_to_is_told_as_length(generator: Generator, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Closer, "way", lambda *_: None)
+    found = await generator.generate(request(NOTE | {"title": "no way known"}, max_new_tokens=3))
+    assert (found.finish_reason, found.valid, found.num_completion_tokens, found.evidence) == (FinishReason.LENGTH, False, 3, ())
 
 
 # --- the retry budget ----------------------------------------------------------------------------------------------------

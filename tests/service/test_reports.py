@@ -53,13 +53,14 @@ async def test_what_is_unset_on_the_wire_is_unset_in_the_request() -> None:
         RESULT,
         result(native_valid=False, num_interventions=3, num_attempts=2),
         result(finish_reason=FinishReason.LENGTH, valid=False, native_valid=False, report_json='{"a":'),
+        result(finish_reason=FinishReason.BUDGET_CLOSED, native_valid=False),
         result(valid=False, native_valid=False, violations=(BROKEN,)),
         result(adapter_id=None, adapter_digest=None, prompt_tokens_saved=0),
         result(report_json='{"n":9007199254740993,"x":0.1,"s":"ñ"}'),
         result(evidence=tuple(Evidence(f"/{kind}/{status.name}", kind, status) for kind in get_args(Kind) for status in Status)),
         result(evidence=(Evidence("/a~1b", "extract", Status.COPIED, Span("mail-1", 7, 9)),)),
     ],
-    ids=["native", "helped", "cut off", "invalid", "base", "numbers", "every status", "a span of the context"],
+    ids=["native", "helped", "cut off", "closed", "invalid", "base", "numbers", "every status", "a span of the context"],
 )
 async def test_a_result_arrives_as_it_was_made(made: GenerationResult) -> None:
     async with serving(FakeGenerator(lambda request: made)) as service:

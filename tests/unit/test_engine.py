@@ -15,7 +15,8 @@ import pytest
 
 from service.engine.engine import Engine, EngineClosed, EngineFull
 from service.engine.executor import Logits, Row
-from service.engine.sequence import Completion, DeadEnd, Ending, Job, JobExpired, Sequence
+from service.engine.matcher import DeadEnd
+from service.engine.sequence import Completion, Ending, Job, JobExpired, Sequence
 from tests.engines import FailingMatcher, RandomExecutor, WordMatcher, plain
 
 VOCAB, EOS = 12, 0

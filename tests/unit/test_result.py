@@ -17,6 +17,8 @@ BROKEN = Violation("maximum", "/a", "/properties/a/maximum", "is too large")
     "changes",
     [
         {"finish_reason": FinishReason.LENGTH},
+        {"finish_reason": FinishReason.BUDGET_CLOSED, "valid": False, "native_valid": False, "violations": (BROKEN,)},
+        {"finish_reason": FinishReason.BUDGET_CLOSED},
         {"violations": (BROKEN,)},
         {"valid": False, "native_valid": False},
         {"valid": False, "violations": (BROKEN,)},

@@ -41,6 +41,7 @@ class FinishReason(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     FINISH_REASON_UNSPECIFIED: _ClassVar[FinishReason]
     FINISH_REASON_STOP: _ClassVar[FinishReason]
     FINISH_REASON_LENGTH: _ClassVar[FinishReason]
+    FINISH_REASON_BUDGET_CLOSED: _ClassVar[FinishReason]
 
 class LeafGrounding(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
@@ -82,6 +83,7 @@ GROUNDING_OFF: Grounding
 FINISH_REASON_UNSPECIFIED: FinishReason
 FINISH_REASON_STOP: FinishReason
 FINISH_REASON_LENGTH: FinishReason
+FINISH_REASON_BUDGET_CLOSED: FinishReason
 LEAF_GROUNDING_UNSPECIFIED: LeafGrounding
 LEAF_GROUNDING_EXTRACT: LeafGrounding
 LEAF_GROUNDING_NORMALIZE: LeafGrounding

@@ -70,8 +70,10 @@ class ReportServiceServicer:
         """Writes one report.
 
         A response with finish_reason STOP in BACKSTOP mode is always valid: text that breaks the schema leaves this method
-        as an error (REPORT_INVALID), never as OK. With finish_reason LENGTH the text is cut off and never valid; ask again
-        with more max_new_tokens. In FREE mode look at `valid`.
+        as an error (REPORT_INVALID), never as OK. Near the end of max_new_tokens the report is ended while it still can be:
+        finish_reason is then BUDGET_CLOSED, the report valid but perhaps not all that the texts say. With finish_reason LENGTH
+        (FREE mode, or no way to the end was found) the text is cut off and never valid. After either, ask again with more
+        max_new_tokens. In FREE mode look at `valid`.
 
         The caller's deadline is honoured: decoding stops when it passes or when the call is cancelled.
         """

@@ -1,0 +1,127 @@
+"""Making a request ready: everything an attempt needs, or the error that says why there can be none.
+
+Owns the order schema -> adapter -> grammar -> prompt -> room, and the defaults of each. Decodes nothing. May compile a grammar, so never runs on the event loop
+(`service/generator.py` sees to that).
+"""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+
+from schemas.admission import AdmittedSchema, SchemaRefused, admit_text
+from schemas.catalog import Catalog
+from schemas.keywords import Finding
+from schemas.prompt import SignatureTooLong, render
+from schemas.validation import ReportValidator
+from service.adapters import Adapter, AdapterStore
+from service.checkpoint import Base
+from service.closing import Closer
+from service.errors import FieldViolation, PromptTooLong, RequestInvalid
+from service.grammar import CACHE_ENTRIES, Grammar, GrammarSource
+from service.request import BASE_ADAPTER_ID, LIMITS, GenerationRequest, Grounding, Mode
+
+DEFAULT_MAX_NEW_TOKENS = 1024
+CLOSING_ROOM = 256
+"""A report is watched over from where this many tokens of its budget are left, or twice its schema's shortest report."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A request made ready: everything an attempt needs but its seed.
+
+    `closer`: what keeps the report such that it can be ended, once at most `closing_room` tokens of room are left; None where there is no mask to follow.
+    """
+
+    admitted: AdmittedSchema
+    validator: ReportValidator
+    grammar: Grammar | None
+    adapter: Adapter | None
+    prompt_ids: tuple[int, ...]
+    max_new_tokens: int
+    prompt_tokens_saved: int
+    grounding: Grounding
+    closer: Closer | None
+    closing_room: int
+
+
+class Planner:
+    """Makes requests ready for one base and its adapters. `closer`: None for grammars whose matchers cannot be copied."""
+
+    def __init__(self, base: Base, store: AdapterStore, catalog: Catalog, grammars: GrammarSource, closer: Closer | None) -> None:
+        self._base, self._store, self._catalog, self._grammars, self._closer = base, store, catalog, grammars, closer
+        self._shortest: dict[str, int | None] = {}
+        self._lock = threading.Lock()
+
+    def plan(self, request: GenerationRequest) -> Plan:
+        """Raises: SchemaUnknown, SchemaRefused, AdapterUnknown, AdapterMismatch, RequestInvalid, PromptTooLong, MatcherFailed."""
+        admitted = self._admitted(request)
+        wants_base = request.adapter_id == BASE_ADAPTER_ID
+        adapter = None if wants_base else self._store.resolve(request.adapter_id, admitted.digest)
+        grammar, grounding, shortest = self._grammar(request, admitted)
+        try:
+            with_schema = self._prompt_ids(request, admitted)
+        except SignatureTooLong as error:
+            raise SchemaRefused((Finding("", "", str(error)),)) from None
+        prompt_ids = with_schema if adapter is None else self._prompt_ids(request, None)
+        room = self._room(len(prompt_ids), request.options.max_new_tokens, shortest or 1)
+        closer, watched = (None, 0) if shortest is None else (self._closer, max(CLOSING_ROOM, 2 * shortest))
+        if grounding is Grounding.STRICT and room <= watched:
+            self._room(len(prompt_ids), request.options.max_new_tokens, self._shortest_way(grammar) or 1)
+        saved = len(with_schema) - len(prompt_ids)
+        return Plan(admitted, ReportValidator(admitted.schema), grammar, adapter, prompt_ids, room, saved, grounding, closer, watched)
+
+    def _room(self, num_prompt_tokens: int, asked: int | None, shortest: int) -> int:
+        """How many tokens may be written: what was asked, or the default as far as the context holds it; never fewer than the shortest report takes."""
+        room = self._base.config.context_length - num_prompt_tokens
+        if room < shortest:
+            raise PromptTooLong(num_prompt_tokens, self._base.config.context_length - shortest)
+        if asked is not None and asked > room:
+            told = f"is {asked}; with this prompt of {num_prompt_tokens} tokens at most {room} fit the model's context"
+            raise RequestInvalid((FieldViolation("options.max_new_tokens", told),))
+        if asked is not None and asked < shortest:
+            raise RequestInvalid((FieldViolation("options.max_new_tokens", f"is {asked}; the shortest report takes {shortest} tokens"),))
+        return asked or min(max(DEFAULT_MAX_NEW_TOKENS, shortest), room)
+
+    def _grammar(self, request: GenerationRequest, admitted: AdmittedSchema) -> tuple[Grammar | None, Grounding, int | None]:
+        """The mask, the grounding it brings and the length of the schema's shortest report; no mask in FREE mode."""
+        if request.options.mode is Mode.FREE:
+            return None, Grounding.OFF, None
+        plain = self._grammars.compiled(admitted, trusted=request.schema_id is not None)
+        shortest = self._shortest_of(admitted.digest, plain)
+        if request.options.grounding is Grounding.STRICT:
+            grounded = self._grammars.grounded(admitted, (request.question, *(item.text for item in request.context)))
+            if grounded is not None:
+                return grounded, Grounding.STRICT, shortest
+        return plain, Grounding.OFF, shortest
+
+    def _shortest_of(self, digest: str, grammar: Grammar) -> int | None:
+        """`_shortest_way` of a schema's own grammar, asked once."""
+        with self._lock:
+            if digest in self._shortest:
+                return self._shortest[digest]
+        found = self._shortest_way(grammar)
+        with self._lock:
+            self._shortest[digest] = found
+            while len(self._shortest) > CACHE_ENTRIES:
+                del self._shortest[next(iter(self._shortest))]
+        return found
+
+    def _shortest_way(self, grammar: Grammar | None) -> int | None:
+        """How many tokens the shortest report takes that the closer finds; None where it finds none that could be asked for."""
+        if self._closer is None or grammar is None:
+            return None
+        way = self._closer.way((), grammar.fresh(), LIMITS.max_new_tokens)
+        return None if way is None else max(1, len(way))
+
+    def _admitted(self, request: GenerationRequest) -> AdmittedSchema:
+        if request.schema_id is not None:
+            return self._catalog.get(request.schema_id)
+        assert request.schema_json is not None
+        return admit_text(request.schema_json)
+
+    def _prompt_ids(self, request: GenerationRequest, admitted: AdmittedSchema | None) -> tuple[int, ...]:
+        text = render(request.question, request.context, None if admitted is None else admitted.schema)
+        ids = self._base.tokenizer.encode(text, add_special_tokens=False).ids
+        bos = self._base.config.bos_id
+        return (*([] if bos is None else [bos]), *ids)
