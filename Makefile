@@ -6,7 +6,7 @@ MINUTES ?= 150
 THREADS ?= $(shell nproc 2>/dev/null || echo 2)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve test lint proto train bench bench-peers clean
+.PHONY: help demo serve test lint proto train bench bench-peers bench-masks clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -47,6 +47,9 @@ bench: .venv/.dev ## measure reliability; tables under bench/ (NOTES=path of han
 
 bench-peers: .venv/.dev ## measure time and memory beside Outlines over transformers; bench/peers.*
 	$(BIN)/escribano-train bench-peers --output bench
+
+bench-masks: .venv/.dev ## measure what grounding costs: building a note's grammar, computing a mask; bench/masks.*
+	$(BIN)/escribano-train bench-masks --output bench
 
 clean: ## remove the environment and caches; runs/ stays
 	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -33,6 +33,7 @@ _OF = frozenset(("of", "de", "month", "mes", "year", "ano", "in", "en", "this", 
 _THE = frozenset(("the", "el", "los", "on", "del", "day", "days", "dia", "dias", "by", "since", "from", "desde", "before", "after", "antes", "pasado", "past", "around", "sobre"))
 _TO = frozenset(("to", "through", "thru", "until", "till", "til", "up", "and", "y", "e", "or", "o", "u", "al", "a", "hasta"))
 _NO_DAY = re.compile(r"\s?(?:%|€|[$£]|percent|per cent|por ciento|pct|ms\b|k\b|mil\b|miles\b|s\b|secs?\b|segs?\b|seconds|segundos|mins?\b|minut)")
+_FIGURES = re.compile(r"\d+")
 _ID_BEFORE = re.compile(r"([^\W\d_]+)[-_]\Z")
 
 _TOKEN = re.compile(
@@ -108,7 +109,10 @@ def _number_runs(words: str) -> dict[int, tuple[int, list[int]]]:
 
 def _token(found: re.Match[str], words: str) -> Iterator[Token]:
     kind, said, (start, end) = str(found.lastgroup), found[0], found.span()
-    parts = [int(p) for p in re.findall(r"\d+", said)] if kind != "figure" and len(said) < 40 else [0]
+    if kind == "word":
+        yield _word(said, start, end)
+        return
+    parts = [int(p) for p in _FIGURES.findall(said)] if kind != "figure" and len(said) < 40 else [0]
     if kind in ("iso", "dmy", "named", "american", "dm"):
         yield Token("N" if kind == "dm" else "I", start, end, dated=tuple(_numeric(kind, parts, said)))
     elif kind in ("ym", "my"):
@@ -122,8 +126,6 @@ def _token(found: re.Match[str], words: str) -> Iterator[Token]:
     elif kind in ("nth", "number"):
         is_day = 1 <= parts[0] <= 31 and len(said) <= 5 and (kind == "nth" or not (_NO_DAY.match(words, end) or _ends_id(words, start)))
         yield Token(("S" if kind == "nth" else "D") if is_day else "x", start, end, days=(parts[0],) if is_day else ())
-    elif kind == "word":
-        yield _word(said, start, end)
     else:
         yield Token({"to": "c", "of": "o"}.get(kind, "x"), start, end)
 

@@ -11,7 +11,8 @@ from functools import lru_cache
 
 def flat(text: str) -> str:
     """Lower case without accents, for looking words up; as long as the text is when it has no composed marks."""
-    return "".join(c for c in unicodedata.normalize("NFD", text.casefold()) if not unicodedata.combining(c))
+    low = text.casefold()
+    return low if low.isascii() else "".join(c for c in unicodedata.normalize("NFD", low) if not unicodedata.combining(c))
 
 
 _flat_char = lru_cache(maxsize=4096)(flat)

@@ -28,6 +28,7 @@ _SCALES = {
     "hundred": 100, "thousand": 1_000, "million": 1_000_000, "billion": 10**9, "mil": 1_000, "millon": 1_000_000, "millones": 1_000_000,
 }  # fmt: skip
 _PHRASES = {"three quarters": 75, "tres cuartos": 75, "tres cuartas": 75, "once": 1, "a third": 33, "un tercio": 33, "two thirds": 67, "dos tercios": 67}
+_ANY_PHRASE = re.compile("|".join(map(re.escape, _PHRASES)))
 _JOINERS = frozenset(("and", "y"))
 _POINTS = frozenset(("point", "coma", "punto", "comma"))
 _MINUS = frozenset(("minus", "menos", "negative", "negativo", "negativa"))
@@ -48,7 +49,8 @@ def word_mentions(text: str) -> Iterator[tuple[Decimal, int, int]]:
     run: list[str] = []
     before, start, end = "", 0, 0
     for match in WORD.finditer(text):
-        word, apart = match[0], _BETWEEN.fullmatch(text, end, match.start()) is None
+        word = match[0]
+        apart = bool(run) and _BETWEEN.fullmatch(text, end, match.start()) is None
         if run and (apart or len(run) == _MAX_RUN or not _goes_on(word)):
             yield from ((value, start, end) for value in _signed(_run_values(run, "" if apart else word), before))
             run = []
@@ -59,8 +61,7 @@ def word_mentions(text: str) -> Iterator[tuple[Decimal, int, int]]:
             before = word
         end = match.end()
     yield from ((value, start, end) for value in _signed(_run_values(run, ""), before))
-    for words, number in _PHRASES.items():
-        yield from ((Decimal(number), found.start(), found.end()) for found in re.finditer(re.escape(words), text))
+    yield from ((Decimal(_PHRASES[found[0]]), found.start(), found.end()) for found in _ANY_PHRASE.finditer(text))
 
 
 def _goes_on(word: str) -> bool:

@@ -10,10 +10,12 @@ from __future__ import annotations
 import json
 import re
 from bisect import bisect_left
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Any
+from functools import lru_cache
+from itertools import accumulate
+from typing import Any, TypeVar
 
 from schemas.canonical import canonical_json
 from schemas.currencies import KNOWN
@@ -31,6 +33,7 @@ _CHAR = r'(\\([^u]|u[0-9a-f]{4})|[^\\])'
 _INK = r"(\\([^u]|u[0-9a-f]{4})|[^\\ ])"
 """One character of a JSON string, and one that is no space."""
 _CODE = re.compile("[A-Z]{3}")
+_Value = TypeVar("_Value", str, int | float)
 _NOTES = frozenset(("x-grounding", "x-format"))
 
 
@@ -161,19 +164,20 @@ class _Rules:
 
     def readings(self, schema: Schema) -> set[str]:
         """The JSON texts of the values in the sources that the leaf's own keywords accept."""
-        judge = validator({key: value for key, value in schema.items() if key not in _NOTES})
-
-        def fits(value: str | float) -> bool:
-            self.tried += 1
-            if self.tried > MAX_TRIED:
-                raise GrammarTooLarge
-            return judge.is_valid(value)
-
+        judge = _judge(json.dumps({key: value for key, value in schema.items() if key not in _NOTES}))
         if schema["x-grounding"] == "extract":
-            return set(map(canonical_json, self.sources.ids(fits)))
+            return set(map(canonical_json, self.sources.ids(lambda words: self.fitting(judge, words))))
         if schema["type"] == "string":
-            return {canonical_json(day) for day in self.sources.dates if fits(day)}
-        return {_plain(n) for n in self.sources.numbers if fits(int(n) if n == n.to_integral_value() else float(n))}
+            return set(map(canonical_json, self.fitting(judge, self.sources.dates)))
+        as_json = {int(n) if n == n.to_integral_value() else float(n): n for n in self.sources.numbers}
+        return {_plain(as_json[n]) for n in self.fitting(judge, as_json)}
+
+    def fitting(self, judge: _Judge, values: Collection[_Value]) -> set[_Value]:
+        """Those that a leaf accepts; where it accepts none, one question settles it."""
+        self.tried += len(values)
+        if self.tried > MAX_TRIED:
+            raise GrammarTooLarge
+        return set(filter(judge.one, values)) if values and judge.some(list(values)) else set()
 
     def spans(self, schema: Schema) -> str | None:
         """A string that is a run of whole words of one text, without white space at its ends."""
@@ -193,9 +197,7 @@ class _Rules:
 
 def _spans(chunks: Sequence[str], least: int, most: int) -> Iterator[tuple[int, int]]:
     """For each place where words begin, the shortest span from there that is long enough, if it is not too long."""
-    ends = [0]
-    for chunk in chunks:
-        ends.append(ends[-1] + len(chunk))
+    ends = list(accumulate(map(len, chunks), initial=0))
     for start, chunk in enumerate(chunks):
         end = bisect_left(ends, ends[start] + least)
         if chunk == " " or end >= len(ends):
@@ -204,6 +206,20 @@ def _spans(chunks: Sequence[str], least: int, most: int) -> Iterator[tuple[int, 
             end += 1
         if end < len(ends) and ends[end] - ends[start] <= most:
             yield start, end
+
+
+@dataclass(frozen=True, slots=True)
+class _Judge:
+    """Whether a leaf accepts a value, and whether it accepts one of many."""
+
+    one: Callable[[Any], bool]
+    some: Callable[[Any], bool]
+
+
+@lru_cache(maxsize=1024)
+def _judge(schema_json: str) -> _Judge:
+    schema = json.loads(schema_json)
+    return _Judge(validator(schema).is_valid, validator({"type": "array", "contains": schema}).is_valid)
 
 
 def _plain(number: Decimal) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import cached_property
@@ -42,7 +42,7 @@ class Sources:
     @cached_property
     def escaped(self) -> list[list[str]]:
         """The chunks as they stand in a JSON string."""
-        return [[canonical_json(chunk)[1:-1].replace("\x7f", "\\u007f") for chunk in chunks] for chunks in self.chunks]
+        return [[_escaped(chunk) for chunk in chunks] for chunks in self.chunks]
 
     @cached_property
     def dates(self) -> list[str]:
@@ -61,33 +61,49 @@ class Sources:
     @cached_property
     def words(self) -> frozenset[str]:
         """Runs without white space: as they stand, without the marks around them, and their parts."""
-        return frozenset(word for text in self.texts for run in text.split() for word in _variants(run))
+        return frozenset(word for text in self.texts for run in set(text.split()) for word in _variants(run))
 
-    def ids(self, fits: Callable[[str], bool]) -> set[str]:
-        """The words that fit; with them phrases, where the pattern takes spaces; or, where no word fits, pieces of words."""
-        found = set(filter(fits, self.words))
-        if any(map(fits, self._phrases(2))):
-            found |= set(filter(fits, self._phrases(_PHRASE_WORDS)))
-        return found or set(filter(fits, self._pieces()))
+    def ids(self, fitting: Callable[[Collection[str]], set[str]]) -> set[str]:
+        """The words that fit; with them phrases, where the pattern takes spaces; or, where no word fits, pieces of words.
+
+        ``fitting`` gives those of some words that fit.
+        """
+        found = fitting(self.words)
+        if fitting(self._pairs):
+            found |= fitting(set(self._phrases(_PHRASE_WORDS)))
+        return found or fitting(self._pieces)
+
+    @cached_property
+    def _pairs(self) -> frozenset[str]:
+        return frozenset(self._phrases(2))
 
     def _phrases(self, num_words: int) -> Iterator[str]:
+        """Two words or more with spaces between, without the marks around them."""
         for text in self.texts:
             runs = text.split()
             for start in range(len(runs)):
                 for end in range(start + 2, min(len(runs), start + num_words) + 1):
                     bare = _BARE.search(" ".join(runs[start:end]))
-                    if bare:
+                    if bare and " " in bare[0]:
                         yield bare[0]
 
-    def _pieces(self) -> Iterator[str]:
-        for chunks in self.chunks:
-            for start, chunk in enumerate(chunks):
-                if chunk != " ":
-                    yield from ("".join(chunks[start:end]) for end in range(start + 1, min(len(chunks), start + _PHRASE_CHUNKS) + 1) if chunks[end - 1] != " ")
+    @cached_property
+    def _pieces(self) -> frozenset[str]:
+        return frozenset(
+            "".join(chunks[start:end])
+            for chunks in self.chunks for start, chunk in enumerate(chunks) if chunk != " "
+            for end in range(start + 1, min(len(chunks), start + _PHRASE_CHUNKS) + 1) if chunks[end - 1] != " "
+        )  # fmt: skip
+
+
+def _escaped(chunk: str) -> str:
+    return chunk if chunk.isalnum() or chunk == " " else canonical_json(chunk)[1:-1].replace("\x7f", "\\u007f")
 
 
 def _variants(run: str) -> Iterator[str]:
     yield run
+    if run.isalnum():
+        return
     for marks in (None, *_ID_MARKS):
         for part in [run] if marks is None else re.split(marks, run):
             bare = _BARE.search(part)

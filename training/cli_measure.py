@@ -1,4 +1,4 @@
-"""The commands that measure: ``escribano-train evaluate | bench | bench-peers | rank-table | losses | calibrate``.
+"""The commands that measure: ``escribano-train evaluate | bench | bench-peers | bench-masks | rank-table | losses | calibrate``.
 
 Owns their options and help; what is measured and how it is shown is ``training.evaluate``, ``training.bench``, ``training.runs``, ``training.losses`` and
 ``training.calibration``.
@@ -137,6 +137,27 @@ def bench_peers(
 
     with failures_shown(*SETUP_ERRORS, PeerFailed):
         main(base=base, adapters=adapter or (), count=count, seed=seed, output=output, threads=threads)
+
+
+def bench_masks(
+    base: Base = None,
+    output: Output = Path("bench"),
+    count: Annotated[int, typer.Option(min=1, help="Notes of each length.")] = 100,
+    seed: Seed = 20_001,
+) -> None:
+    """Measure what grounding costs: building the grammar of a note, and computing a mask with it.
+
+    Writes masks.md and masks.json. Run nothing else beside it.
+
+    [bold]Example[/]
+
+      escribano-train bench-masks --count 100 --output bench/
+    """
+    from training.evaluate import SETUP_ERRORS
+    from training.masks import main
+
+    with failures_shown(*SETUP_ERRORS):
+        main(base=base, count=count, seed=seed, output=output)
 
 
 def rank_table(
