@@ -35,6 +35,8 @@ _INK = r"(\\([^u]|u[0-9a-f]{4})|[^\\ ])"
 _CODE = re.compile("[A-Z]{3}")
 _Value = TypeVar("_Value", str, int | float)
 _NOTES = frozenset(("x-grounding", "x-format"))
+_ADDRESSES = frozenset(("email", "idn-email"))
+"""Formats that nothing without an @ has: what most notes lack need not be looked for word by word."""
 
 
 class GrammarTooLarge(Exception):
@@ -166,6 +168,8 @@ class _Rules:
         """The JSON texts of the values in the sources that the leaf's own keywords accept."""
         judge = _judge(json.dumps({key: value for key, value in schema.items() if key not in _NOTES}))
         if schema["x-grounding"] == "extract":
+            if schema.get("x-format") in _ADDRESSES and not any("@" in text for text in self.sources.texts):
+                return set()
             return set(map(canonical_json, self.sources.ids(lambda words: self.fitting(judge, words))))
         if schema["type"] == "string":
             return set(map(canonical_json, self.fitting(judge, self.sources.dates)))
