@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from schemas.folding import flat
+from schemas.folding import flat_with_places
 
 _PESOS = ("MXN", "COP", "ARS", "CLP", "UYU", "DOP")
 _DOLLARS = ("USD", "CAD", "AUD", "NZD", "SGD", "HKD")
@@ -43,7 +43,7 @@ _BEGINNINGS = frozenset(run[0] for word in _CODES if (run := _RUN.match(word)))
 
 def currencies(*texts: str) -> frozenset[str]:
     """The ISO 4217 codes of every currency that is named."""
-    flats = map(flat, texts)
+    flats = (flat_with_places(text)[0] for text in texts)
     return frozenset(code for words in flats for start, end in currency_spans(words) for code in _CODES[words[start:end]])
 
 

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import lru_cache
+from typing import NamedTuple
 
 from schemas.number_words import word_mentions
 
@@ -61,8 +61,7 @@ _TOKEN = re.compile(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Token:
+class Token(NamedTuple):
     """``letter`` says what it can be; ``days``, ``month``, ``years`` what it tells; ``dated``: (year or None, month, day) it stands for by itself.
 
     Letters: D a day in figures or words, S one that can be nothing else ("3rd"), B day or year, M month, Y year, W day of the week, I date in digits, N one without a year, K month with its
@@ -95,7 +94,7 @@ def tokens(words: str) -> Iterator[Token]:
             years = tuple(v for v in values if 1990 <= v <= 2099)
             yield Token("B" if days and years else "Y" if years else "D" if days else "x", start, at, days, years=years)
         else:
-            yield from _token(found, words)
+            yield _token(found, words)
 
 
 def _number_runs(words: str) -> dict[int, tuple[int, list[int]]]:
@@ -107,27 +106,26 @@ def _number_runs(words: str) -> dict[int, tuple[int, list[int]]]:
     return {start: (end, sorted(set(values))) for start, (end, values) in runs.items()}
 
 
-def _token(found: re.Match[str], words: str) -> Iterator[Token]:
+def _token(found: re.Match[str], words: str) -> Token:
     kind, said, (start, end) = str(found.lastgroup), found[0], found.span()
     if kind == "word":
-        yield _word(said, start, end)
-        return
+        letter, days, month, months = _meaning(said)
+        return Token(letter, start, end, days, month, months=months, word=said)
     parts = [int(p) for p in _FIGURES.findall(said)] if kind != "figure" and len(said) < 40 else [0]
     if kind in ("iso", "dmy", "named", "american", "dm"):
-        yield Token("N" if kind == "dm" else "I", start, end, dated=tuple(_numeric(kind, parts, said)))
-    elif kind in ("ym", "my"):
+        return Token("N" if kind == "dm" else "I", start, end, dated=tuple(_numeric(kind, parts, said)))
+    if kind in ("ym", "my"):
         year, month = parts if kind == "ym" else reversed(parts)
-        yield Token("K", start, end, month=month, years=(year,))
-    elif kind in ("quarter", "short_of_quarter"):
+        return Token("K", start, end, month=month, years=(year,))
+    if kind in ("quarter", "short_of_quarter"):
         number = int(re.sub(r"\D", "", found["quarter"]))
-        yield Token("Q", start, end, month=number, months=3 if set(found["quarter"]) & set("qt") else 6, years=(2000 + parts[-1],) if kind == "short_of_quarter" else ())
-    elif kind in ("short", "year"):
-        yield Token("Y", start, end, years=(parts[0] if parts[0] > 99 else 2000 + parts[0],))
-    elif kind in ("nth", "number"):
+        return Token("Q", start, end, month=number, months=3 if set(found["quarter"]) & set("qt") else 6, years=(2000 + parts[-1],) if kind == "short_of_quarter" else ())
+    if kind in ("short", "year"):
+        return Token("Y", start, end, years=(parts[0] if parts[0] > 99 else 2000 + parts[0],))
+    if kind in ("nth", "number"):
         is_day = 1 <= parts[0] <= 31 and len(said) <= 5 and (kind == "nth" or not (_NO_DAY.match(words, end) or _ends_id(words, start)))
-        yield Token(("S" if kind == "nth" else "D") if is_day else "x", start, end, days=(parts[0],) if is_day else ())
-    else:
-        yield Token({"to": "c", "of": "o"}.get(kind, "x"), start, end)
+        return Token(("S" if kind == "nth" else "D") if is_day else "x", start, end, days=(parts[0],) if is_day else ())
+    return Token({"to": "c", "of": "o"}.get(kind, "x"), start, end)
 
 
 def _ends_id(words: str, start: int) -> bool:
@@ -152,18 +150,20 @@ def _numeric(kind: str, parts: list[int], said: str) -> Iterator[tuple[int | Non
             yield year, month, day
 
 
-def _word(word: str, start: int, end: int) -> Token:
+@lru_cache(maxsize=4096)
+def _meaning(word: str) -> tuple[str, tuple[int, ...], int, int]:
+    """(letter, days, month, months) of a word; a weekday's number stands among the days."""
     if months := months_named(word):
-        return Token("M", start, end, month=months[0], word=word)
+        return "M", (), months[0], 0
     if word in _ORDINALS:
-        return Token("D", start, end, days=(_ORDINALS[word],), word=word)
+        return "D", (_ORDINALS[word],), 0, 0
     if word in _PERIODS:
-        return Token("u", start, end, months=_PERIODS[word])
+        return "u", (), 0, _PERIODS[word]
     if word in _WEEKISH:
-        return Token("k", start, end)
+        return "k", (), 0, 0
     if (weekday := _weekday(word)) is not None:
-        return Token("W", start, end, days=(weekday,))
-    return Token("t" if word in _THE else "o" if word in _OF else "c" if word in _TO else "x", start, end, word=word)
+        return "W", (weekday,), 0, 0
+    return "t" if word in _THE else "o" if word in _OF else "c" if word in _TO else "x", (), 0, 0
 
 
 @lru_cache(maxsize=4096)

@@ -6,6 +6,7 @@ Owns this one form of a text; readers, dates and currencies look words up in it.
 from __future__ import annotations
 
 import unicodedata
+from collections.abc import Sequence
 from functools import lru_cache
 
 
@@ -18,9 +19,10 @@ def flat(text: str) -> str:
 _flat_char = lru_cache(maxsize=4096)(flat)
 
 
-def flat_with_places(text: str) -> tuple[str, list[int]]:
-    """`flat`, and for each of its characters the place of the one it comes from."""
+@lru_cache(maxsize=8)
+def flat_with_places(text: str) -> tuple[str, Sequence[int]]:
+    """`flat`, and for each of its characters the place of the one it comes from; kept for a moment, as a text's readers ask for it one after another."""
     if text.isascii():
-        return flat(text), list(range(len(text)))
+        return flat(text), range(len(text))
     parts = list(map(_flat_char, text))
     return "".join(parts), [place for place, part in enumerate(parts) for _ in part]

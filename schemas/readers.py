@@ -7,7 +7,7 @@ model's to say. Time is linear in the text, whatever it holds. Run: `numbers("tw
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
@@ -56,7 +56,7 @@ def number_mentions(text: str) -> Iterator[Mention]:
     return (mention for mention in (*_digit_mentions(text, _beside_currencies(words, places)), *said) if abs(mention.value) < _MOST)
 
 
-def _beside_currencies(words: str, places: list[int]) -> frozenset[int]:
+def _beside_currencies(words: str, places: Sequence[int]) -> frozenset[int]:
     """Where the digits of an amount of money may begin or end."""
     found = [(places[start], places[end - 1] + 1) for start, end in currency_spans(words)]
     return frozenset(at for start, end in found for at in (*range(start - _BESIDE, start + 1), *range(end, end + _BESIDE + 1)))
