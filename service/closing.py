@@ -27,6 +27,7 @@ _PART_OF_LITERAL = 7.0
 _DIGIT = 6.0
 _COMMA = 5.0
 _CONTAINER = 10.0
+"""What else a token may leave behind, in guessed tokens: their order is what counts. A container outweighs all that can be left unfinished in it."""
 Costs = dict[bool, NDArray[np.float64]]
 """Of each token outside and inside a string."""
 

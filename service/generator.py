@@ -78,7 +78,7 @@ class Generator:
     def __init__(self, base: Base, adapters: Iterable[Adapter], engine: Decoder, catalog: Catalog, grammars: GrammarSource | None = None) -> None:
         self.catalog, self._base, self._engine = catalog, base, engine
         self._store = AdapterStore(adapters, base.digest)
-        closer = None if grammars else Closer([base.tokenizer.decode([i], skip_special_tokens=False) for i in range(base.config.vocab_size)], base.config.eos_ids)
+        closer = _closer(base) if grammars is None else None  # another engine's matchers cannot be copied
         source = grammars or Grammars(base.tokenizer.to_str(), base.config.vocab_size, base.config.eos_ids)
         self._planner = Planner(base, self._store, catalog, source, closer)
         self._strangers = ThreadPoolExecutor(STRANGERS_AT_ONCE, thread_name_prefix="escribano-schema")
@@ -296,6 +296,10 @@ class Generator:
             base_digest=self._base.digest, prompt_tokens_saved=plan.prompt_tokens_saved, grounding=plan.grounding,
             evidence=evidence if valid else (),
         )  # fmt: skip
+
+
+def _closer(base: Base) -> Closer:
+    return Closer([base.tokenizer.decode([token], skip_special_tokens=False) for token in range(base.config.vocab_size)], base.config.eos_ids)
 
 
 def _texts(request: GenerationRequest) -> dict[str, str]:
