@@ -18,6 +18,8 @@ from service.engine.matcher import Matcher
 
 _TRIED = 48
 """How many ways of going on inside a string are looked at for one after which the string may end."""
+_LOOKS = 5 * _TRIED
+"""How many such looks one way is worth: a string of a thousand letters must not hold up the engine."""
 _LETTERS = 20.0
 """What a token costs that writes inside a string: more than any that ends it."""
 _PENDING = 2.0
@@ -73,31 +75,30 @@ class Closer:
 
     def _followed(self, place: _Place, matcher: Matcher, room: int, costs: Costs) -> tuple[int, ...] | None:
         tokens: list[int] = []
+        looks = _LOOKS
         while len(tokens) <= room:
             allowed = matcher.allowed()
             if any(allowed[eos] for eos in self.eos_ids):
                 return tuple(tokens)
             if not allowed.any():
                 return None
-            new = [self._best(allowed, place, matcher, costs[place.in_string])]
+            masked = np.where(allowed, costs[place.in_string], np.inf)
+            new = [int(masked.argmin())]
+            if place.in_string and masked[new[0]] > _LETTERS / 2:
+                tried = [int(token) for token in masked.argsort(kind="stable")[: min(_TRIED, looks, int(allowed.sum()))]]
+                looks -= len(tried)
+                new = [next((token for token in tried if self._may_end_after(token, place, matcher, costs[True])), new[0])]
             matcher.consume(new[0])
             new += matcher.forced()
             place = self._after(place, new)
             tokens += new
         return None
 
-    def _best(self, allowed: NDArray[np.bool_], place: _Place, matcher: Matcher, costs: NDArray[np.float64]) -> int:
-        """The allowed token that costs least; where all of them go on with a string, the first after which it may end."""
-        masked = np.where(allowed, costs, np.inf)
-        best = int(masked.argmin())
-        if not place.in_string or masked[best] < _LETTERS / 2:
-            return best
-        for token in map(int, masked.argsort(kind="stable")[: min(_TRIED, int(allowed.sum()))]):
-            ahead = matcher.copy()
-            ahead.consume(token)
-            if not self._after(place, [token, *ahead.forced()]).in_string or (costs[ahead.allowed()] < _LETTERS / 2).any():
-                return token
-        return best
+    def _may_end_after(self, token: int, place: _Place, matcher: Matcher, costs: NDArray[np.float64]) -> bool:
+        """Whether the string that is being written is over after a token, or may be."""
+        ahead = matcher.copy()
+        ahead.consume(token)
+        return not self._after(place, [token, *ahead.forced()]).in_string or bool((costs[ahead.allowed()] < _LETTERS / 2).any())
 
     def _after(self, place: _Place, tokens: Sequence[int]) -> _Place:
         return place.after("".join(self.texts[token] for token in tokens))

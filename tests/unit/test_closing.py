@@ -92,6 +92,23 @@ def test_there_is_no_way_in_less_room_than_it_takes() -> None:
     assert CLOSER.way((), compiled(SHORTEST[-1][0]).fresh(), len(way) - 1) is None
 
 
+@pytest.mark.parametrize("schema", [{"type": "string", "minLength": 100_000}, {"type": "string", "pattern": "^[a-z]{900}$"}, {"type": "string", "minLength": 900}], ids=str)
+def test_a_string_of_thousands_of_letters_is_looked_into_for_a_moment_only(schema: dict[str, Any]) -> None:
+    matcher = compiled(schema).fresh()
+    copies = 0
+
+    class Counted:
+        allowed, consume, forced = staticmethod(matcher.allowed), staticmethod(matcher.consume), staticmethod(matcher.forced)
+
+        def copy(self) -> Any:
+            nonlocal copies
+            copies += 1
+            return matcher.copy()
+
+    CLOSER.way((), Counted(), 1500)
+    assert copies <= 250
+
+
 def test_a_dead_end_has_no_way() -> None:
     class Dead:
         def allowed(self) -> Any:
