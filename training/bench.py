@@ -77,7 +77,7 @@ def decoding_code() -> str:
     """Digest of the sources that decide what is written for a request: schemas and service, the shell aside."""
     folder = Path(service.__file__).parent
     shared = sorted(Path(schemas.__file__).parent.rglob("*.py"))
-    decoding = [folder / f"{name}.py" for name in ("generator", "backtrack", "grammar", "grounded", "sources", "adapters", "checkpoint", "evidence", "confidence")]
+    decoding = [folder / f"{name}.py" for name in ("generator", "planning", "closing", "backtrack", "grammar", "grounded", "sources", "adapters", "checkpoint", "evidence", "confidence")]
     files = [*shared, *decoding, *sorted((folder / "engine").rglob("*.py"))]
     return digest("".join(digest(file.read_bytes()) for file in files))
 
