@@ -19,7 +19,6 @@ _OTHER_SCRIPTS = ((0x3B1, 0x3C9), (0x430, 0x44F), (0x5D0, 0x5EA), (0x627, 0x64A)
 _SIGNED = ("({0})", "«{0}»", "“{0}”", "'{0}'", "[{0}]", "#{0}", "@{0}", "{0}!", "{0}?", "{0}%", "{0}+", "{0}*", "¡{0}!", "¿{0}?", "{0}º", "{0}/{1}", "{0}-{1}", "{0}_{1}",
            "{0}.{1}", "{0}&{1}", "{0} & {1}", "{0} – {1}", "{0} + {1}", "{0}={1}", "{0}: {1}", "{0}'{1}", "{0}’{1}", "{0}·{1}", "{0}|{1}", "${0}", "£{0}", "{0} €", "{0}²", "§{0}", "~{0}", "<{0}>", "{0};{1}")  # fmt: skip
 _SLOT = re.compile(r"\{[a-z_]+\}")
-_WORD = re.compile(r"[^\W\d_]{2,}")
 _ESCAPED = frozenset('"\\')  # what JSON writes otherwise than the note
 
 
@@ -55,25 +54,6 @@ def excerpt(rng: random.Random, book: Phrasebook) -> str:
     return " ".join(words[start : start + count])
 
 
-def patchwork(rng: random.Random, book: Phrasebook) -> str:
-    """A word of pieces of other words: a vocabulary's pieces come in every order, the rare ones too."""
-    return "".join(_piece(rng, rng.choice(_words(book.lang, book.split))) for _ in range(rng.randrange(1, 4)))
-
-
-def _piece(rng: random.Random, word: str) -> str:
-    start = rng.randrange(max(1, len(word) - 1))
-    return word[start : start + rng.randrange(2, 8)]
-
-
-@cache
-def _words(lang: str, split: str) -> tuple[str, ...]:
-    """Every word of a book's wordings and phrases, once."""
-    book = phrasebook(lang, split)
-    grammars = (rules for grammar in (book.nouns, *book.nouns.others) for rules in grammar.rules.values())
-    said = (text for part in (texts(book.wordings), *grammars) for text in part)
-    return tuple(sorted({word for text in said for word in _WORD.findall(_SLOT.sub(" ", text))}))
-
-
 @cache
 def _fragments(lang: str, split: str) -> tuple[str, ...]:
     """What stands between the slots of every wording of a book."""
@@ -82,6 +62,5 @@ def _fragments(lang: str, split: str) -> tuple[str, ...]:
 
 
 def span(rng: random.Random, book: Phrasebook) -> str:
-    """Up to six of the three in a row."""
-    makers = (lambda: odd_word(rng), lambda: excerpt(rng, book), lambda: patchwork(rng, book), lambda: patchwork(rng, book))
-    return " ".join(rng.choice(makers)() for _ in range(rng.randrange(1, 7)))
+    """Up to four of the two in a row."""
+    return " ".join(odd_word(rng) if rng.random() < 0.5 else excerpt(rng, book) for _ in range(rng.randrange(1, 5)))
