@@ -34,6 +34,17 @@ Costs = dict[bool, NDArray[np.float64]]
 """Of each token outside and inside a string."""
 
 
+class _Guess(NamedTuple):
+    """What the beginning of a property's name and an opening bracket cost."""
+
+    name: float
+    opening: float
+
+
+_GUESSES = (_Guess(0.0, _CONTAINER), _Guess(_COMMA, _CONTAINER), _Guess(_COMMA, _PENDING))
+"""That a property follows where one may; that none does; and that a container is closed sooner than a string or number is written."""
+
+
 class _Place(NamedTuple):
     """Where a text stands: inside a string or not, after a backslash or not."""
 
@@ -60,18 +71,18 @@ class Closer:
     eos_ids: tuple[int, ...]
 
     def __post_init__(self) -> None:
-        self._costs = {wary: {inside: np.array([_cost(text, inside, wary) for text in self.texts]) for inside in (False, True)} for wary in (False, True)}
+        self._guesses = [{inside: np.array([_cost(text, inside, guess) for text in self.texts]) for inside in (False, True)} for guess in _GUESSES]
 
     def way(self, written: Sequence[int], matcher: Matcher, room: int) -> tuple[int, ...] | None:
         """The tokens that end a report, at most ``room`` of them and without the end-of-sequence token; None where no such way is found.
 
-        ``written`` is what the matcher has followed so far; the matcher is used up. The shorter of two ways: one takes for granted that a property follows where one
-        may, the other that none does.
+        ``written`` is what the matcher has followed so far. The shortest of the ways that several guesses lead to.
         """
-        place = self._after(_Place(), written)
-        eager = self._followed(place, matcher.copy(), room, self._costs[False])
-        wary = self._followed(place, matcher, room if eager is None else len(eager) - 1, self._costs[True])
-        return eager if wary is None else wary
+        place, best = self._after(_Place(), written), None
+        for costs in self._guesses:
+            shorter = self._followed(place, matcher.copy(), room if best is None else len(best) - 1, costs)
+            best = best if shorter is None else shorter
+        return best
 
     def _followed(self, place: _Place, matcher: Matcher, room: int, costs: Costs) -> tuple[int, ...] | None:
         tokens: list[int] = []
@@ -104,21 +115,21 @@ class Closer:
         return place.after("".join(self.texts[token] for token in tokens))
 
 
-def _cost(text: str, in_string: bool, wary: bool) -> float:
+def _cost(text: str, in_string: bool, guess: _Guess) -> float:
     """How far from the end a token leaves a report, as a guess: containers it opens less those it closes, and what it leaves unfinished."""
     if in_string and not text.startswith('"'):
         return _LETTERS - 0.01 * len(text) + 0.5 * (not text.strip().isalnum())
     cost, place, before, opened_after = -0.01 * len(text), _Place(in_string), "", ""
     for character in text:
         if not place.in_string:
-            cost += _CONTAINER * ((character in "[{") - (character in "]}"))
+            cost += guess.opening * (character in "[{") - _CONTAINER * (character in "]}")
             opened_after = before
         place, before = place.after(character), character
     if not in_string and '"' in text.rstrip('"'):  # a string with the punctuation of JSON in it: short, but nothing that anybody would say
         cost += 2 * _STRING
     if place.in_string:
         is_name = opened_after in ("{", ",")
-        return cost + (_COMMA * wary if is_name else _STRING)
+        return cost + (guess.name if is_name else _STRING)
     rest = text.rpartition('"')[2].lstrip("[]{},:")
     if rest:
         digits = _DIGIT + _PENDING * (not rest[-1].isdigit())

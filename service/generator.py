@@ -68,7 +68,6 @@ class BaseInfo:
 
 _Step = tuple[Plan, tuple[int, ...], tuple[float, ...]]
 """What is being written, its tokens so far and their log-probabilities."""
-_REASONS = {Ending.STOP: FinishReason.STOP, Ending.LENGTH: FinishReason.LENGTH}
 _Listen = Callable[[Plan, tuple[int, ...], tuple[float, ...]], None]
 
 
@@ -195,6 +194,7 @@ class Generator:
         spent: list[Completion] = []
         checked, search = CheckedText(None, ()), Backtracking(self._decode)
         start: Start | None = Start()
+        closed = False
         for attempt in range(MAX_ATTEMPTS):
             if start is None or attempt >= MAX_ATTEMPTS - HOT_ATTEMPTS:
                 options, start = _hotter(request.options, attempt), None
@@ -207,6 +207,7 @@ class Generator:
                     raise
                 start = search.dead()
                 continue
+            closed = spent[-1].ending is Ending.CLOSED or (closed and start is not None)  # an attempt may begin with what an earlier one wrote
             text = self._text(spent[-1])
             checked = await asyncio.to_thread(plan.validator.check, text)
             if checked.valid or spent[-1].ending is Ending.LENGTH or request.options.mode is Mode.FREE:
@@ -214,7 +215,7 @@ class Generator:
                 unsupported = tuple(leaf.pointer for leaf in evidence if leaf.status is Evidenced.UNSUPPORTED)
                 if request.options.require_grounded and unsupported:
                     raise ReportUngrounded(unsupported)
-                return self._result(plan, spent, text, checked, evidence, time.monotonic() - began)
+                return self._result(plan, spent, closed, text, checked, evidence, time.monotonic() - began)
             if start is not None:
                 start = search.after(spent[-1].token_ids, spent[-1].choices, text, checked.value, checked.violations)
         raise ReportInvalid(checked.violations, len(spent))
@@ -279,10 +280,11 @@ class Generator:
             return list(accumulate(map(len, pieces)))
         return [len(self._decode(token_ids[: i + 1])) for i in range(len(token_ids))]  # a tokenizer whose tokens change what stands before them
 
-    def _result(self, plan: Plan, spent: list[Completion], text: str, checked: CheckedText, evidence: tuple[Evidence, ...], total_s: float) -> GenerationResult:
+    def _result(
+        self, plan: Plan, spent: list[Completion], closed: bool, text: str, checked: CheckedText, evidence: tuple[Evidence, ...], total_s: float
+    ) -> GenerationResult:  # fmt: skip
         last, adapter = spent[-1], plan.adapter
-        closed = last.ending is not Ending.LENGTH and any(one.ending is Ending.CLOSED for one in spent)  # an attempt may begin with what an earlier one wrote
-        reason = FinishReason.BUDGET_CLOSED if closed else _REASONS[last.ending]
+        reason = FinishReason.LENGTH if last.ending is Ending.LENGTH else FinishReason.BUDGET_CLOSED if closed else FinishReason.STOP
         valid = checked.valid and reason is not FinishReason.LENGTH
         return GenerationResult(
             report_json=text, valid=valid, native_valid=valid and len(spent) == 1 and last.num_interventions == 0,

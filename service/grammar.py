@@ -37,7 +37,7 @@ CACHE_ENTRIES = 128
 
 
 class GrammarMatcher:
-    """Implements `service.engine.sequence.Matcher` on an LLMatcher. Raises: MatcherFailed from every method."""
+    """Implements `service.engine.matcher.Matcher` on an LLMatcher. Raises: MatcherFailed from every method."""
 
     def __init__(self, matcher: LLMatcher, vocab_size: int) -> None:
         self._matcher, self._vocab_size = matcher, vocab_size

@@ -173,8 +173,9 @@ class _Rules:
             return set(map(canonical_json, self.sources.ids(lambda words: self.fitting(judge, words))))
         if schema["type"] == "string":
             return set(map(canonical_json, self.fitting(judge, self.sources.dates)))
-        as_json = {int(n) if n == n.to_integral_value() else float(n): n for n in self.sources.numbers}
-        return {_plain(as_json[n]) for n in self.fitting(judge, as_json)}
+        as_json = {n: int(n) if n == n.to_integral_value() else float(n) for n in self.sources.numbers}
+        fitting = self.fitting(judge, set(as_json.values()))
+        return {_plain(n) for n, value in as_json.items() if value in fitting}
 
     def fitting(self, judge: _Judge, values: Collection[_Value]) -> set[_Value]:
         """Those that a leaf accepts; where it accepts none, one question settles it."""
@@ -220,7 +221,7 @@ class _Judge:
     some: Callable[[Any], bool]
 
 
-@lru_cache(maxsize=1024)
+@lru_cache(maxsize=128)
 def _judge(schema_json: str) -> _Judge:
     schema = json.loads(schema_json)
     return _Judge(validator(schema).is_valid, validator({"type": "array", "contains": schema}).is_valid)

@@ -17,7 +17,7 @@ from schemas.validation import ReportValidator
 from service.adapters import Adapter, AdapterStore
 from service.checkpoint import Base
 from service.closing import Closer
-from service.errors import FieldViolation, PromptTooLong, RequestInvalid
+from service.errors import FieldViolation, MatcherFailed, PromptTooLong, RequestInvalid
 from service.grammar import CACHE_ENTRIES, Grammar, GrammarSource
 from service.request import BASE_ADAPTER_ID, LIMITS, GenerationRequest, Grounding, Mode
 
@@ -54,7 +54,7 @@ class Planner:
         self._lock = threading.Lock()
 
     def plan(self, request: GenerationRequest) -> Plan:
-        """Raises: SchemaUnknown, SchemaRefused, AdapterUnknown, AdapterMismatch, RequestInvalid, PromptTooLong, MatcherFailed."""
+        """Raises: SchemaUnknown, SchemaRefused, AdapterUnknown, AdapterMismatch, RequestInvalid, PromptTooLong."""
         admitted = self._admitted(request)
         wants_base = request.adapter_id == BASE_ADAPTER_ID
         adapter = None if wants_base else self._store.resolve(request.adapter_id, admitted.digest)
@@ -80,7 +80,7 @@ class Planner:
             told = f"is {asked}; with this prompt of {num_prompt_tokens} tokens at most {room} fit the model's context"
             raise RequestInvalid((FieldViolation("options.max_new_tokens", told),))
         if asked is not None and asked < shortest:
-            raise RequestInvalid((FieldViolation("options.max_new_tokens", f"is {asked}; the shortest report takes {shortest} tokens"),))
+            raise RequestInvalid((FieldViolation("options.max_new_tokens", f"is {asked}; the shortest report found takes {shortest} tokens"),))
         return asked or min(max(DEFAULT_MAX_NEW_TOKENS, shortest), room)
 
     def _grammar(self, request: GenerationRequest, admitted: AdmittedSchema) -> tuple[Grammar | None, Grounding, int | None]:
@@ -111,7 +111,10 @@ class Planner:
         """How many tokens the shortest report takes that the closer finds; None where it finds none that could be asked for."""
         if self._closer is None or grammar is None:
             return None
-        way = self._closer.way((), grammar.fresh(), LIMITS.max_new_tokens)
+        try:
+            way = self._closer.way((), grammar.fresh(), LIMITS.max_new_tokens)
+        except MatcherFailed:  # what it looked at may never be written
+            return None
         return None if way is None else max(1, len(way))
 
     def _admitted(self, request: GenerationRequest) -> AdmittedSchema:

@@ -69,13 +69,14 @@ class Sources:
         ``fitting`` gives those of some words that fit.
         """
         found = fitting(self.words)
-        if fitting(self._pairs):
+        if fitting(self._short_phrases):
             found |= fitting(set(self._phrases(_PHRASE_WORDS)))
         return found or fitting(self._pieces)
 
     @cached_property
-    def _pairs(self) -> frozenset[str]:
-        return frozenset(self._phrases(2))
+    def _short_phrases(self) -> frozenset[str]:
+        """Two words, with or without a mark between."""
+        return frozenset(self._phrases(3))
 
     def _phrases(self, num_words: int) -> Iterator[str]:
         """Two words or more with spaces between, without the marks around them."""

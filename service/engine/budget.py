@@ -6,7 +6,7 @@ Owns the choice of a token near the end of the budget. Knows token ids, logits a
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -17,22 +17,27 @@ TRIES = 4
 """How many of the likeliest tokens are tried for one after which the output can be ended; then the closer's own is taken."""
 RESERVE = 128
 """Tokens by which one token may lengthen the way to the end (an item that is opened): with more than that to spare nothing is looked at."""
+BACK_OFF = 16
+"""Where no way is found, how many tokens are written before another is looked for."""
+MOST_WORK = 8_000
+"""Tokens of ways that are looked at for one output, all together: the engine's other outputs wait meanwhile. After them the way that is known is taken."""
 
 
 @dataclass(slots=True)
 class Budget:
     """At most `max_new_tokens`, watched over as soon as no more than `window` of them are left.
 
-    `way`: how the output as it stands can be ended, where that is known; `next_look`: the length of the output from which on that must be known again; `short`: a token
-    that was wanted could not be afforded.
+    `whole`: an output that fits and is known to be whole, of which the output so far is the beginning as long as nothing else is chosen; `next_look`: the length of the
+    output from which on such a one must be known; `work`: tokens of the ways looked at; `short`: a token that was wanted could not be afforded.
     """
 
     closer: Closer
     max_new_tokens: int
     window: int
     eos_ids: Collection[int]
-    way: tuple[int, ...] | None = None
+    whole: list[int] = field(default_factory=list)
     next_look: int = 0
+    work: int = 0
     short: bool = False
 
     def affordable(self, wanted: int, masked: Logits, output: list[int], matcher: Matcher) -> int:
@@ -43,32 +48,49 @@ class Budget:
         Raises: DeadEnd.
         """
         room = self.max_new_tokens - len(output)
-        if room > self.window or len(output) < self.next_look:
-            self.way = None
+        if wanted in self.eos_ids or room > self.window or len(output) < self.next_look:
             return wanted
-        if self.way is None:
-            self.way = self.closer.way(output, matcher.copy(), room)
-        if self.way is None:
+        if not self.whole or self.whole[: len(output)] != output:
+            self.whole = self._ended(output, matcher.copy())
+        if not self.whole:
+            self.next_look = len(output) + BACK_OFF
+            return wanted
+        way = self.whole[len(output) :]
+        if way and wanted == way[0]:
             return wanted
         likeliest = [int(token) for token in np.argsort(-masked, kind="stable")[:TRIES] if np.isfinite(masked[token])]
         for token in dict.fromkeys((wanted, *likeliest)):
-            way = () if token in self.eos_ids else self._after(token, output, matcher, room)
-            if way is not None:
-                self.next_look = len(output) + max(0, room - 1 - len(way) - RESERVE)
-                return self._taken(token, wanted, way)
-        if self.way and not np.isfinite(masked[self.way[0]]):
+            if token in self.eos_ids or (way and token == way[0]):
+                return self._told(token, wanted)
+            if whole := self._ended_after(token, output, matcher):
+                self.whole = whole
+                self.next_look = len(output) + max(0, self.max_new_tokens - len(whole) - RESERVE)
+                return self._told(token, wanted)
+        if way and not np.isfinite(masked[way[0]]):
             raise DeadEnd("what would end the output in time is vetoed")
-        if self.way:
-            return self._taken(self.way[0], wanted, None)
-        return self._taken(max(self.eos_ids, key=lambda eos: float(masked[eos])), wanted, ())
+        return self._told(way[0] if way else max(self.eos_ids, key=lambda eos: float(masked[eos])), wanted)
 
-    def _after(self, token: int, output: list[int], matcher: Matcher, room: int) -> tuple[int, ...] | None:
+    def _ended_after(self, token: int, output: list[int], matcher: Matcher) -> list[int]:
         ahead = matcher.copy()
-        ahead.consume(token)
-        new = [token, *ahead.forced()]
-        return self.closer.way([*output, *new], ahead, room - len(new)) if len(new) <= room else None
+        try:
+            ahead.consume(token)
+            new = [token, *ahead.forced()]
+        except Exception:  # the matcher itself goes on; only what it follows can fail the output
+            return []
+        return self._ended([*output, *new], ahead)
 
-    def _taken(self, token: int, wanted: int, way: tuple[int, ...] | None) -> int:
-        self.way = way
+    def _ended(self, output: list[int], matcher: Matcher) -> list[int]:
+        """The output with the way to its end; nothing where none is found, or no more may be looked for."""
+        room = self.max_new_tokens - len(output)
+        if room < 0 or self.work >= MOST_WORK:
+            return []
+        try:
+            way = self.closer.way(output, matcher, room)
+        except Exception:  # as above
+            way = None
+        self.work += room if way is None else len(way)
+        return [] if way is None else [*output, *way]
+
+    def _told(self, token: int, wanted: int) -> int:
         self.short |= token != wanted
         return token

@@ -37,5 +37,5 @@ class Closer(Protocol):
     """Finds how an output may be ended soon."""
 
     def way(self, written: list[int], matcher: Matcher, room: int) -> tuple[int, ...] | None:
-        """At most ``room`` tokens that end what is written, without the end-of-sequence token; None if no such way is found. The matcher is used up."""
+        """At most ``room`` tokens that end what is written, without the end-of-sequence token; None if no such way is found."""
         ...

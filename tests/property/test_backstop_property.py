@@ -72,7 +72,7 @@ async def written(generator: Generator, request: GenerationRequest) -> Generatio
     try:
         return await generator.generate(request)
     except (ReportInvalid, PromptTooLong, SchemaRefused, RequestInvalid) as error:
-        assert not isinstance(error, RequestInvalid) or "the shortest report takes" in str(error), str(error)
+        assert not isinstance(error, RequestInvalid) or "the shortest report found takes" in str(error), str(error)
         assert not isinstance(error, SchemaRefused) or "Unsatisfiable" in str(error) or "unfolds" in str(error), str(error)
         return type(error)
 

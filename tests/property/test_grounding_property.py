@@ -98,7 +98,7 @@ def written(generator: Generator, request: GenerationRequest) -> GenerationResul
     except (ReportInvalid, PromptTooLong):
         return None
     except RequestInvalid as error:
-        assert "the shortest report takes" in str(error)
+        assert "the shortest report found takes" in str(error)
         return None
 
 

@@ -156,7 +156,7 @@ async def shortest(generator: Generator, schema: str | dict[str, Any] = "verdict
     with pytest.raises(RequestInvalid) as caught:
         await generator.generate(request(schema, max_new_tokens=1))
     ((field, told),) = ((violation.field, violation.description) for violation in caught.value.violations)
-    assert field == "options.max_new_tokens" and told.startswith("is 1; the shortest report takes ")
+    assert field == "options.max_new_tokens" and told.startswith("is 1; the shortest report found takes ")
     return int(told.removesuffix(" tokens").rpartition(" ")[2])
 
 
@@ -186,7 +186,7 @@ async def test_a_wide_budget_changes_nothing(generator: Generator) -> None:
 async def test_a_budget_that_the_texts_make_too_small_is_refused(generator: Generator) -> None:
     long = "Llanfairpwllgwyngyllgogerychwyrndrobwllllantysiliogogogoch"
     least = await shortest(generator, "note")
-    with pytest.raises(RequestInvalid, match=f"is {least}; the shortest report takes [0-9]+ tokens"):
+    with pytest.raises(RequestInvalid, match=f"is {least}; the shortest report found takes [0-9]+ tokens"):
         await generator.generate(request("note", question=long, max_new_tokens=least))
     assert (await generator.generate(request("note", question=long, max_new_tokens=least, grounding=Grounding.OFF))).valid
 

@@ -91,6 +91,42 @@ def test_the_likeliest_token_that_can_be_afforded_is_taken() -> None:
         assert watch.short == (token != 1)
 
 
+def test_what_is_looked_at_is_bounded_and_the_known_way_is_taken_then(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(budget_module, "MOST_WORK", 20)
+    words = ((1,) * 10, (2, 1) * 10, (2, 1) * 9 + (2, 2))
+    closer = Shortest(words)
+    for seed in range(20):
+        with engine(seed) as running:
+            found = running.submit(job(words, closer=closer, max_new_tokens=20, closing_room=20)).result(20)
+        assert found.token_ids in words
+    assert len(closer.asked) < 20 * 4
+
+
+def test_where_no_way_is_found_it_is_not_looked_for_at_every_token() -> None:
+    class Nowhere(Shortest):
+        def way(self, written: list[int], matcher: Matcher, room: int) -> tuple[int, ...] | None:
+            self.asked.append(tuple(written))
+            return None
+
+    closer = Nowhere(())
+    words = tuple((1, 2) * i + (3,) for i in range(40))
+    with engine(3) as running:
+        running.submit(job(words, closer=closer, max_new_tokens=70, closing_room=70)).result(20)
+    assert len(closer.asked) <= 6
+
+
+def test_a_matcher_that_errs_only_where_nobody_goes_harms_nobody() -> None:
+    class Erring(WordMatcher):
+        def copy(self) -> WordMatcher:
+            raise_ = WordMatcher(self.words, self.vocab_size, self.eos_id, self.written)
+            raise_.consume = lambda token: 1 / 0  # type: ignore[method-assign, assignment]
+            return raise_
+
+    with engine(1) as running:
+        found = running.submit(job(WORDS, matcher=Erring(WORDS, VOCAB, EOS), max_new_tokens=12)).result(20)
+    assert found.token_ids in WORDS
+
+
 def test_where_the_only_way_is_vetoed_there_is_no_way() -> None:
     masked = np.full(VOCAB, -np.inf, np.float32)
     masked[1] = 0.0

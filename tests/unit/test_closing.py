@@ -34,6 +34,8 @@ SHORTEST: list[tuple[dict[str, Any], str]] = [
     (closed(a={"anyOf": [{"type": "array", "items": {"type": "null"}, "minItems": 1}, {"type": "array", "maxItems": 0}]}), '{"a":[]}'),
     (closed(a=closed(b=closed(c={"const": 12}))), '{"a":{"b":{"c":12}}}'),
     (closed(a={"type": "string"}, b={"enum": ["no"]}), '{"a":"","b":"no"}'),
+    ({"anyOf": [{"type": "string", "minLength": 50}, closed(a={"type": "null"})]}, '{"a":null}'),
+    ({"anyOf": [{"type": "string", "pattern": "^[a-z]{50}$"}, {"type": "array", "items": {"const": True}, "minItems": 1}]}, "[true]"),
 ]
 LEGAL: list[dict[str, Any]] = [
     {"type": "integer", "minimum": 1000}, {"type": "number", "exclusiveMinimum": 0.5, "maximum": 0.6}, {"type": "string", "minLength": 30},

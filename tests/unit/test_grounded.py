@@ -40,6 +40,16 @@ def folded(text: str) -> str:
 # --- spans -----------------------------------------------------------------------------------------------------------------
 
 
+def test_numbers_that_are_one_as_floats_are_offered_each_as_it_is() -> None:
+    found = grammar({"type": "integer"}, "We had 5.00000000000000000001 and 5 runs, 7 of them long.")
+    assert takes(found, 5) and takes(found, 7) and not takes(found, 6)
+
+
+def test_an_id_may_have_a_mark_between_its_words() -> None:
+    found = grammar({"type": "string", "x-grounding": "extract", "pattern": "^[A-Z][a-z]+( - [A-Z][a-z]+)?$"}, "Ana - Lopez said it")
+    assert takes(found, "Ana - Lopez") and takes(found, "Lopez") and not takes(found, "Lopez - Ana")
+
+
 def test_a_text_leaf_is_a_span_of_whole_words() -> None:
     found = grammar(TEXT, "Ana Torres owns the triage-agent, version 2.")
     for span in ("Ana", "Ana Torres", "owns the triage", "triage-agent", "2.", ",", "Ana Torres owns the triage-agent, version 2."):
