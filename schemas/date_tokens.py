@@ -176,7 +176,6 @@ def months_named(word: str) -> tuple[int, ...]:
     return tuple(dict.fromkeys(number for names in _MONTHS for number, name in enumerate(names.split(), 1) if name.startswith(word)))
 
 
-@lru_cache(maxsize=4096)
 def _weekday(word: str) -> int | None:
     if len(word) < 3:
         return None

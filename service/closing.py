@@ -30,6 +30,7 @@ _DIGIT = 6.0
 _COMMA = 5.0
 _CONTAINER = 10.0
 """What else a token may leave behind, in guessed tokens: their order is what counts. A container outweighs all that can be left unfinished in it."""
+_MARKS = frozenset('"[]{}\\')
 Costs = dict[bool, NDArray[np.float64]]
 """Of each token outside and inside a string."""
 
@@ -120,7 +121,7 @@ def _cost(text: str, in_string: bool, guess: _Guess) -> float:
     if in_string and not text.startswith('"'):
         return _LETTERS - 0.01 * len(text) + 0.5 * (not text.strip().isalnum())
     cost, place, before, opened_after = -0.01 * len(text), _Place(in_string), "", ""
-    for character in text:
+    for character in text if _MARKS & set(text) else "":
         if not place.in_string:
             cost += guess.opening * (character in "[{") - _CONTAINER * (character in "]}")
             opened_after = before

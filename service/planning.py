@@ -66,7 +66,7 @@ class Planner:
         prompt_ids = with_schema if adapter is None else self._prompt_ids(request, None)
         room = self._room(len(prompt_ids), request.options.max_new_tokens, shortest or 1)
         closer, watched = (None, 0) if shortest is None else (self._closer, max(CLOSING_ROOM, 2 * shortest))
-        if grounding is Grounding.STRICT and room <= watched:
+        if grounding is Grounding.STRICT and room <= watched:  # the texts may demand a longer report than the schema does
             self._room(len(prompt_ids), request.options.max_new_tokens, self._shortest_way(grammar) or 1)
         saved = len(with_schema) - len(prompt_ids)
         return Plan(admitted, ReportValidator(admitted.schema), grammar, adapter, prompt_ids, room, saved, grounding, closer, watched)

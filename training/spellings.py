@@ -1,7 +1,8 @@
 """Words and spans that nobody would expect: practice in copying what stands there, whatever it is.
 
 A letter, a sign or a piece of a word that reports seldom hold is a token that the model seldom has to name, and where it first has to, the copy breaks off into a
-loop (docs/training-log.md). Owns the drawing of such spans; only what is trained on holds them, which `training.values` sees to.
+loop (docs/training-log.md). Owns the drawing of such spans; the exercises (`training/copying.py`) hold them, and of the notes only those to train on,
+which `training.values` sees to.
 """
 
 from __future__ import annotations
