@@ -1,7 +1,8 @@
 """Grounded grammars: a schema and the texts of one request, so that values come from the text.
 
 Owns the rules for leaves by their ``x-grounding``: *extract* leaves are spans of whole words of the texts, *normalize* leaves are dates and numbers that can be read
-in them (`schemas/readers.py`, `schemas/dates.py`), codes of currencies are ones that they name (`schemas/currencies.py`), everything else is the schema's own. A sub-schema without a grounded leaf, an object that takes properties of any name and an array
+in them (`schemas/readers.py`, `schemas/dates.py`), codes of currencies are ones that they name (`schemas/currencies.py`), everything else is the schema's own. Where something may be left out or null, it is
+when the texts offer nothing for what it cannot do without. A sub-schema without a grounded leaf, an object that takes properties of any name and an array
 with ``prefixItems`` are left to the JSON compiler, inline. How a text is cut and read is `service/sources.py`.
 """
 
@@ -132,6 +133,8 @@ class _Rules:
         least, most = schema.get("minItems", 0), schema.get("maxItems")
         if most == 0:
             return _literal("[]")
+        if not least and self.is_untold(schema["items"]):
+            return _literal("[]")
         item = self.node(schema["items"])
         rest = f" ({_literal(',')} {item}){{{max(0, least - 1)},{'' if most is None else most - 1}}}" if most != 1 else ""
         filled = f"{_literal('[')} {item}{rest} {_literal(']')}"
@@ -144,9 +147,20 @@ class _Rules:
         named = [code for code in schema["enum"] if code in self.sources.currencies or code not in KNOWN]
         return " | ".join(_literal(canonical_json(code)) for code in named or schema["enum"])
 
-    def is_untold(self, schema: Schema) -> bool:
-        """Whether it is a grounded leaf for which the texts offer nothing."""
-        return isinstance(schema, dict) and _is_grounded_leaf(schema) and self.leaf(schema) is None
+    def is_untold(self, schema: Schema, inside: tuple[str, ...] = ()) -> bool:
+        """Whether the texts offer nothing for it: for a grounded leaf, or for one that it cannot do without. ``inside``: the references that led here."""
+        if not _has_grounded(schema):
+            return False
+        if _is_grounded_leaf(schema):
+            return self.leaf(schema) is None
+        if "$ref" in schema:
+            name = schema["$ref"].removeprefix("#/$defs/")
+            return name not in inside and self.is_untold(self.root["$defs"][name], (*inside, name))
+        if "anyOf" in schema:
+            return not set(schema) - {"anyOf"} - _NOTES and all(self.is_untold(branch, inside) for branch in schema["anyOf"])
+        if _is_closed_object(schema):
+            return any(self.is_untold(schema["properties"][name], inside) for name in schema["required"])
+        return _is_list(schema) and schema.get("minItems", 0) > 0 and self.is_untold(schema["items"], inside)
 
     def leaf(self, schema: Schema) -> str | None:
         """The terminal of a grounded scalar; None when the schema's own must do."""

@@ -27,9 +27,10 @@ from service.errors import AdapterUnknown
 from service.generator import Generator
 from service.ports import ReportGenerator, adapter_info
 from service.request import BASE_ADAPTER_ID
-from training.evaluate import DEFAULT_CONCURRENCY, CountTokens, Decoding, evaluate, progress, token_counter
+from training.evaluate import DEFAULT_CONCURRENCY, CountTokens, Decoding, evaluate, token_counter
 from training.metrics import percentile
 from training.pairs_file import content_hash
+from training.progress import bar
 from training.reliability import Bench, Models, Timing, Weights, show, write
 from training.rows import Evaluation, Row
 from training.slices import DEFAULT_SEED, NOTES_SCHEMA_ID, SLICES, Slice, hand_written, synthetic
@@ -214,7 +215,7 @@ def _resumed(
     generator: ReportGenerator, cell: Cell, count_tokens: CountTokens, settings: Settings, models: Models, cache: Path
 ) -> Evaluation:
     file = cache / f"{cell.key(models, settings).removeprefix('sha256:')[:32]}.jsonl"
-    with progress(cell.title, len(cell.slice.pairs)) as advance:
+    with bar(cell.title, len(cell.slice.pairs)) as advance:
         return measured(generator, cell, count_tokens, settings, file, advance)
 
 

@@ -16,6 +16,8 @@ from typing import Any
 EMBEDDED = Path(__file__).parent.parent / "service" / "embedded"
 BASE_FILES = ("model.safetensors", "config.json", "tokenizer.json", "tokenizer_config.json", "metadata.json")
 ADAPTER_FILES = ("adapter_model.safetensors", "adapter_config.json", "metadata.json")
+NOTES_ADAPTER_ID = "agent_status"
+"""The adapter that the bench measures."""
 LARGEST_BYTES = 40_000_000
 """Everything that ships, together."""
 
@@ -32,6 +34,11 @@ def bundle_base(source: Path, target: Path = EMBEDDED, scores: dict[str, Any] | 
 def bundle_adapter(source: Path, target: Path = EMBEDDED, scores: dict[str, Any] | None = None) -> Path:
     """Copy an adapter into the package. Raises: BundleInvalid."""
     return _bundled(source, target / "adapters" / source.name, ADAPTER_FILES, scores, adapter_card)
+
+
+def pack_adapter(source: Path, target: Path, scores: dict[str, Any] | None = None) -> Path:
+    """Copy an adapter into a directory of its own, with its card. Raises: BundleInvalid."""
+    return _bundled(source, target, ADAPTER_FILES, scores, adapter_card)
 
 
 def _bundled(source: Path, target: Path, names: Sequence[str], scores: dict[str, Any] | None, card: Any) -> Path:
@@ -116,4 +123,5 @@ def _scores(facts: dict[str, Any]) -> str:
     if "scores" not in facts:
         return ""
     lines = "\n".join(f"- {name}: {value}" for name, value in facts["scores"].items())
-    return f"\n**Measured** (`make bench`, see bench/reliability.md):\n\n{lines}\n"
+    how = "`make bench`, see bench/reliability.md" if facts.get("adapter_id") in (None, NOTES_ADAPTER_ID) else "`escribano-train specialist`"
+    return f"\n**Measured** ({how}):\n\n{lines}\n"

@@ -11,6 +11,7 @@ Source: Guo et al., "On Calibration of Modern Neural Networks" (2017), for the t
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -24,9 +25,10 @@ from service.checkpoint import EMBEDDED_ADAPTERS, read_base
 from service.confidence import Calibration, logit
 from service.generator import Generator
 from service.request import BASE_ADAPTER_ID
-from training.evaluate import Decoding, evaluate, loaded_writer, progress, token_counter
+from training.evaluate import Decoding, evaluate, loaded_writer, token_counter
+from training.progress import bar
 from training.rows import Evaluation
-from training.slices import SliceName, synthetic
+from training.slices import Slice, SliceName, synthetic
 from training.trust import Judged, columns, trust
 
 DEFAULT_SEED = 40_001
@@ -69,25 +71,30 @@ def applied(judged: Judged, now: Calibration, then: Calibration) -> list[tuple[f
 
 def main(
     *, base: str | None = None, adapter: Path | None = None, writer: str | None = None, count: int = 200, seed: int = DEFAULT_SEED,
-    device: str = "cpu", threads: int | None = None,
+    device: str = "cpu", threads: int | None = None, notes: Sequence[Slice] | None = None,
 ) -> Calibration:  # fmt: skip
     """What `escribano-train calibrate` runs: write reports, fit on every second one, measure on the others, and keep the fit beside the weights.
 
-    An adapter writes ``count`` notes, half of them in wordings that training never saw; the base notes over made-up schemas.
+    An adapter writes ``count`` notes, half of them in wordings that training never saw; the base notes over made-up schemas; for an adapter of another schema
+    give the ``notes``.
     Raises: CannotFit; CheckpointInvalid, AdapterMismatch, AdapterUnknown, OSError.
     """
     generator = Generator.open(base, [adapter] if adapter else [], device=device, threads=threads)
     try:
         who = writer or (read_adapter(adapter).adapter_id if adapter else loaded_writer(generator))
-        found = [_written(generator, name, -(-count // len(_slices(who))), seed, base, who) for name in _slices(who)]
+        of_each = -(-count // len(_slices(who)))
+        wanted = notes if notes is not None else [synthetic(name, of_each, seed) for name in _slices(who)]
+        found = [_written(generator, one, base, who) for one in wanted]
         now = generator.calibration(who)
     finally:
         generator.close()
     learned, kept = ([one for e in found for one in _half(e, i)] for i in (0, 1))
+    if not kept:
+        raise CannotFit("no report is left to measure the fit on; it takes two of each slice at the least")
     then = fit(learned, now)
     before, after = trust(applied(kept, now, Calibration())), trust(applied(kept, now, then))
     facts = {
-        **asdict(then), "fitted_on": {"slices": _slices(who), "seed": seed, "reports": sum(len(e.rows) for e in found), "leaves": len(learned)},
+        **asdict(then), "fitted_on": {"slices": [one.name for one in wanted], "seed": seed, "reports": sum(len(e.rows) for e in found), "leaves": len(learned)},
         "measured": {"leaves": before.num_leaves, "ece_before": round(before.calibration_error, 4), "ece_after": round(after.calibration_error, 4),
                      "right": round(after.right, 4), "right_at_90_percent": round(after.right_when_sure, 4)},
     }  # fmt: skip
@@ -102,9 +109,8 @@ def _slices(writer: str) -> tuple[SliceName, ...]:
     return ("unseen_schemas",) if writer == BASE_ADAPTER_ID else ("unseen_values", "unseen_wordings")
 
 
-def _written(generator: Generator, name: SliceName, count: int, seed: int, base: str | None, writer: str) -> Evaluation:
-    notes = synthetic(name, count, seed)
-    with progress(f"{name} · {writer}", count) as advance:
+def _written(generator: Generator, notes: Slice, base: str | None, writer: str) -> Evaluation:
+    with bar(f"{notes.name} · {writer}", len(notes.pairs)) as advance:
         return evaluate(generator, notes, token_counter(base), writer=writer, mode=Decoding.BACKSTOP, advance=advance)
 
 

@@ -1,4 +1,4 @@
-"""The command line of the factory: ``escribano-train tokenizer | synthesize | curate | pretrain | finetune | evaluate | bench | bench-peers | bench-masks | rank-table | losses | calibrate | all``.
+"""The command line of the factory: ``escribano-train tokenizer | synthesize | curate | pretrain | finetune | specialist | evaluate | bench | bench-peers | bench-masks | rank-table | losses | calibrate | all``.
 
 Owns the commands that make things; those that measure are in ``training.cli_measure``. Heavy imports wait until a command runs; the work is done by
 ``training.runs`` and the modules it calls.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -15,6 +16,7 @@ import typer
 
 from training import cli_measure
 from training.options import (
+    Base,
     Count,
     Device,
     FamilyName,
@@ -196,6 +198,8 @@ def finetune(
     epochs: Annotated[float, typer.Option(min=0.001, help="Passes over the pairs.")] = 1.0,
     learning_rate: Annotated[float, typer.Option(min=1e-8, max=1.0, help="Highest learning rate; a base of billions wants about 2e-4.")] = 2e-3,
     batch_size: Annotated[int, typer.Option(min=1, help="Pairs of a step.")] = 8,
+    qlora: Annotated[bool, typer.Option("--qlora", help="Keep the base in 4 bits (NF4); needs the extra escribano[qlora].")] = False,
+    gradient_checkpointing: Annotated[bool, typer.Option("--gradient-checkpointing", help="Compute activations anew instead of keeping them: less memory, a third more time.")] = False,
     max_length: Annotated[int, typer.Option(min=16, help="Longest pair in tokens, prompt and report together; longer ones are left out and counted.")] = 1280,
     device: Device = "cpu",
     threads: Threads = None,
@@ -208,17 +212,62 @@ def finetune(
     [bold]Examples[/]
 
       escribano-train finetune --base runs/base/model --pairs runs/pairs/train.jsonl --output runs/adapters/agent_status
-      escribano-train finetune --base mistralai/Mistral-7B-v0.3 --pairs train.jsonl --output my-adapter --learning-rate 2e-4 --device cuda
+      escribano-train finetune --base mistralai/Mistral-7B-v0.3 --pairs train.jsonl --output my-adapter --learning-rate 2e-4 --device cuda --qlora --gradient-checkpointing
     """
     from training import pairs_file, runs
     from training.finetune import FinetunePlan
 
-    plan = FinetunePlan(rank=rank, epochs=epochs, learning_rate=learning_rate, batch_size=batch_size, max_length=max_length, seed=seed)
+    if qlora and find_spec("bitsandbytes") is None:
+        raise typer.BadParameter("--qlora needs bitsandbytes: pip install 'escribano[qlora]'")
+    plan = FinetunePlan(rank=rank, epochs=epochs, learning_rate=learning_rate, batch_size=batch_size, max_length=max_length, seed=seed, qlora=qlora, gradient_checkpointing=gradient_checkpointing)
     with failures_shown():
         facts = runs.make_adapter(base, list(pairs_file.read_pairs(pairs)), output, plan, device, threads)
     say(
         f"wrote {output}: {facts['pairs']:,} pairs, {facts['steps']:,} steps, {facts['minutes']} minutes, {facts['num_parameters']:,} parameters"
     )
+
+
+@app.command()
+def specialist(
+    schema: Annotated[Path, typer.Argument(help="A JSON Schema.", exists=True, dir_okay=False)],
+    name: Annotated[str, typer.Option(help="What the adapter is called: its adapter_id.")],
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="Directory of the run; unset: runs/specialists/NAME.", file_okay=False)] = None,
+    phrasebook: Annotated[
+        Path | None, typer.Option(help="A field book (YAML): how people put these fields into words; unset: the shipped one of that name, if any, and else the schema's own titles.", exists=True, dir_okay=False)
+    ] = None,
+    golden: Annotated[Path | None, typer.Option(help="Pairs made by hand, JSON lines; they pass the same gates and are trained on too.", exists=True, dir_okay=False)] = None,
+    teacher: Annotated[str | None, typer.Option(help="URL of an OpenAI-compatible endpoint (up to /v1) that says each note once more in other words; its key is read from ESCRIBANO_TEACHER_KEY.")] = None,
+    teacher_model: Annotated[str, typer.Option(help="Name of the model behind --teacher.")] = "default",
+    base: Base = None,
+    pairs: Annotated[int, typer.Option(min=8, help="Synthetic pairs to train on.")] = 500,
+    passes: Annotated[float, typer.Option(min=0.1, help="Passes over the pairs.")] = 3.0,
+    rank: Annotated[int, typer.Option(min=1, max=512, help="Rank of the adapter.")] = 32,
+    eval_count: Annotated[int, typer.Option(min=1, help="Notes of each slice to measure on.")] = 100,
+    notes: Notes = None,
+    device: Device = "cpu",
+    threads: Threads = None,
+    seed: Seed = 1,
+) -> None:
+    """Make a specialist for any schema: notes, gates, adapter, figures and a bundle to serve, without a line of code.
+
+    What the notes say comes from the schema: titles, enum members, formats, patterns, examples and bounds. Good titles make good notes; a field book makes
+    better ones. A stage whose output is there is skipped, and a killed stage goes on from its last checkpoint. Read OUTPUT/report.md at the end.
+
+    [bold]Examples[/]
+
+      escribano-train specialist my-schema.json --name my_schema
+      escribano-train specialist my-schema.json --name my_schema --phrasebook my-words.yaml --pairs 2000 --passes 1
+      escribano-train specialist my-schema.json --name my_schema --teacher http://127.0.0.1:8000/v1 --teacher-model big
+      escribano serve --adapter-dir runs/specialists/my_schema/my_schema
+    """
+    from training.specialist.factory import EXPECTED, SpecialistPlan
+    from training.specialist.factory import specialist as make
+    from training.specialist.teacher import Teacher
+
+    plan = SpecialistPlan(pairs=pairs, passes=passes, rank=rank, eval_count=eval_count, seed=seed, device=device, threads=threads)
+    with failures_shown(*EXPECTED):
+        at = make(schema, name, output or Path("runs/specialists") / name, plan, base=base, book=phrasebook, golden=golden, notes=notes, teacher=Teacher(teacher, teacher_model) if teacher else None, say=say)
+    say(f"adapter to serve: {at.bundle}\nreport: {at.report}")
 
 
 app.command()(cli_measure.evaluate)

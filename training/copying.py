@@ -103,8 +103,12 @@ _JOINTS = (": ", " = ", " is ", " - ", " -> ", " es ", "=", ":")
 
 def echo(rng: random.Random, book: Phrasebook) -> tuple[str, Node]:
     """One long span to be copied word by word: the densest practice there is."""
+    return labelled(rng, " ".join(_span(rng, book) for _ in range(rng.randrange(1, 6))))
+
+
+def labelled(rng: random.Random, words: str) -> tuple[str, Node]:
+    """One property and its label; its value is the words."""
     name = _names(rng, 1)[0]
-    words = " ".join(_span(rng, book) for _ in range(rng.randrange(1, 6)))
     return f"{name}{rng.choice(_JOINTS)}{words}", SchemaMaker(rng, None, {}).object([(name, (TEXT, words))])
 
 

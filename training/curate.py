@@ -13,6 +13,8 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
+from datasketch import MinHash, MinHashLSH
+
 from schemas.admission import AdmittedSchema, SchemaRefused, admit
 from schemas.canonical import JsonInvalid, canonical_json, digest, in_schema_order, parse_json
 from schemas.catalog import Catalog, SchemaUnknown
@@ -26,9 +28,12 @@ Gate = Callable[[Pair, AdmittedSchema], Iterator[str]]
 LEAK_WORDS = 8
 """A run of this many equal words of an evaluation note in a training note is a leak."""
 
+RUN_WORDS, ALIKE = 5, 0.9
+"""Two texts are nearly the same when they share this much of their runs of so many words."""
+
 _MAX_JUDGES = 64
 _WORD = re.compile(r"\w+")
-_SLOT = re.compile(r"\{[a-z_]+\}")
+_SLOT = re.compile(r"\{\w+\}")
 _EMAIL = re.compile(r"[^@\s]+@[^@\s]+")
 _IDENTIFIER = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)+")
 
@@ -142,6 +147,27 @@ def unseen() -> Gate:
     return duplicate
 
 
+def unlike(threshold: float = ALIKE, num_perm: int = 64) -> Gate:
+    """A gate that refuses a pair whose text is nearly that of one before it under the same schema: the same runs of words but for a few (MinHash by datasketch)."""
+    index = MinHashLSH(threshold=threshold, num_perm=num_perm)
+    hashes: dict[str, MinHash] = {}
+
+    def near_duplicate(pair: Pair, schema: AdmittedSchema) -> Iterator[str]:
+        words = _WORD.findall(pair.text.casefold())
+        runs = {" ".join(words[i : i + RUN_WORDS]) for i in range(max(1, len(words) - RUN_WORDS + 1))}
+        mine = MinHash(num_perm=num_perm)
+        mine.update_batch([f"{schema.digest} {run}".encode() for run in runs])
+        alike = next((other for other in index.query(mine) if mine.jaccard(hashes[str(other)]) >= threshold), None)
+        if alike is not None:
+            yield f"nearly the text of the pair {str(alike).partition(' ')[2]!r}"
+            return
+        key = f"{len(hashes)} {pair.id}"
+        hashes[key] = mine
+        index.insert(key, mine, check_duplication=False)
+
+    return near_duplicate
+
+
 def not_leaking(notes: Iterable[str]) -> Gate:
     """A gate that refuses a pair with LEAK_WORDS words in a row of an evaluation note (case-folded)."""
     known = {run for note in notes for run in _runs(note)}
@@ -160,7 +186,7 @@ def not_leaking(notes: Iterable[str]) -> Gate:
 def curate(pairs: Iterable[Pair], notes: Sequence[str] = (), catalog: Catalog | None = None) -> Curated:
     """Put every pair through every gate. ``notes``: texts kept for measuring, which no pair may quote."""
     resolve = resolver(catalog or Catalog.load())
-    gates = {**GATES, "duplicate": unseen()} | ({"leak": not_leaking(notes)} if notes else {})
+    gates = {**GATES, "duplicate": unseen(), "near_duplicate": unlike()} | ({"leak": not_leaking(notes)} if notes else {})
     kept: list[Pair] = []
     refused: list[Refusal] = []
     for pair in pairs:

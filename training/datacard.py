@@ -199,6 +199,7 @@ def markdown(facts: Card) -> str:
         else "",
         *(_schema_markdown(schema_id, found) for schema_id, found in facts["schemas"].items()),
         _table("Generated schemas", "", facts["generated"]),
+        _table("Teacher", "", facts.get("teacher", {})),
         _table("Wordings in the phrasebook", "book", facts["wordings"]),
         _table("Made with", "", facts["made_with"]),
     ]

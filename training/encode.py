@@ -34,31 +34,34 @@ class Encoded:
 
 
 class PairEncoder:
-    """Encodes pairs; ``schemas`` resolves schema ids for the base model's prompts, None leaves the schema out (an adapter's prompt)."""
+    """Encodes pairs; ``schemas`` resolves schema ids for the base model's prompts, None leaves the schema out (an adapter's prompt).
 
-    def __init__(self, tokenizer: PreTrainedTokenizerBase, schemas: Mapping[str, Any] | None = None) -> None:
+    ``asking``: for pairs of one schema of their own that the prompt is to leave out too, what each of its leaves asks for (`training/marks.py`).
+    """
+
+    def __init__(self, tokenizer: PreTrainedTokenizerBase, schemas: Mapping[str, Any] | None = None, asking: dict[str, Any] | None = None) -> None:
         self.backend = tokenizer.backend_tokenizer
         self.backend.encode_special_tokens = True
         self.bos, self.eos = tokenizer.bos_token_id, tokenizer.eos_token_id
-        self.schemas = schemas
+        self.schemas, self.asking = schemas, asking
 
     def text_ids(self, text: str) -> list[int]:
         ids: list[int] = self.backend.encode(text, add_special_tokens=False).ids
         return ids
 
     def __call__(self, pair: Pair, *, tagged: bool = False) -> Encoded:
-        schema = pair.schema
-        if schema is None and self.schemas is not None:
+        schema = pair.schema if self.asking is None else None
+        if schema is None and self.schemas is not None and self.asking is None:
             schema = self.schemas[str(pair.schema_id)]
         text = render(pair.question, pair.context, schema)
         prompt = self.backend.encode(text, add_special_tokens=False)
         report = self.backend.encode(pair.report, add_special_tokens=False)
-        known = [UNTAGGED, *_note_tags(pair, text, prompt.offsets), *_report_tags(pair, report.offsets), UNTAGGED] if tagged else []
+        known = [UNTAGGED, *_note_tags(pair, text, prompt.offsets), *_report_tags(pair, self.asking, report.offsets), UNTAGGED] if tagged else []
         return Encoded([self.bos, *prompt.ids, *report.ids, self.eos], len(prompt.ids) + 1, known)
 
 
-def _report_tags(pair: Pair, offsets: list[tuple[int, int]]) -> list[Tag]:
-    schema = pair.schema or ASKING.get(str(pair.schema_id))
+def _report_tags(pair: Pair, asking: dict[str, Any] | None, offsets: list[tuple[int, int]]) -> list[Tag]:
+    schema = asking or pair.schema or ASKING.get(str(pair.schema_id))
     if not schema or not pair.marks:
         return [UNTAGGED] * len(offsets)
     report = json.loads(pair.report)

@@ -11,15 +11,13 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from schemas.admission import SchemaRefused
 from schemas.canonical import canonical_json
@@ -42,6 +40,7 @@ from service.request import BASE_ADAPTER_ID, ContextItem, DecodingOptions, Gener
 from service.result import FinishReason, GenerationResult
 from training.metrics import Work
 from training.pairs_file import FileInvalid
+from training.progress import bar
 from training.rows import Evaluation, Row
 from training.showing import field_table, show_worst, tables
 from training.slices import (
@@ -182,16 +181,6 @@ def _judged(pair: Pair, result: GenerationResult, recipe: _Recipe) -> Row:
     )
 
 
-@contextmanager
-def progress(what: str, total: int) -> Iterator[Callable[[], None]]:
-    """A function to call after each report; draws a bar on stderr where that is a terminal."""
-    console = Console(stderr=True)
-    columns = (TextColumn(escape(what)), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
-        task = bar.add_task("", total=total)
-        yield lambda: bar.advance(task)
-
-
 def token_counter(base: str | None) -> CountTokens:
     """The number of tokens of a text for a base's tokenizer. Raises: CheckpointInvalid."""
     tokenizer = read_base(base).tokenizer
@@ -224,16 +213,25 @@ def main(
     Raises: FileInvalid, CheckpointInvalid, AdapterMismatch, AdapterUnknown, OSError.
     """
     wanted = [synthetic(name, count, seed) for name in slices] + ([hand_written(notes)] if notes else [])
-    generator = Generator.open(base, adapters, device=device, threads=threads)
-    try:
-        who, count_tokens = writer or loaded_writer(generator), token_counter(base)
-        found = [_evaluated(generator, one, count_tokens, who, Decoding(mode), concurrency) for one in wanted]
-    finally:
-        generator.close()
-    _print(found, show)
+    found = measured(wanted, [writer], base=base, adapters=adapters, mode=mode, concurrency=concurrency, device=device, threads=threads)
+    show_all(found, show)
     if output is not None:
         save(found, output)
     return found
+
+
+def measured(
+    wanted: Sequence[Slice], writers: Sequence[str | None], *, base: str | None = None, adapters: Sequence[Path] = (), mode: str = Decoding.BACKSTOP.value,
+    concurrency: int = DEFAULT_CONCURRENCY, device: str = "cpu", threads: int | None = None,
+) -> list[Evaluation]:  # fmt: skip
+    """Every slice by every writer (None: the adapter loaded for agent_status, or the base), with a bar for each. Raises: as `main`."""
+    generator = Generator.open(base, adapters, device=device, threads=threads)
+    try:
+        count_tokens = token_counter(base)
+        chosen = [writer or loaded_writer(generator) for writer in writers]
+        return [_evaluated(generator, one, count_tokens, who, Decoding(mode), concurrency) for one in wanted for who in chosen]
+    finally:
+        generator.close()
 
 
 def loaded_writer(generator: ReportGenerator) -> str:
@@ -246,14 +244,15 @@ def _evaluated(
     generator: ReportGenerator, one: Slice, count_tokens: CountTokens, writer: str, mode: Decoding, concurrency: int
 ) -> Evaluation:
     who = BASE_ADAPTER_ID if one.base_only else writer
-    with progress(f"{one.name} · {who} · {mode.value}", len(one.pairs)) as advance:
+    with bar(f"{one.name} · {who} · {mode.value}", len(one.pairs)) as advance:
         return evaluate(generator, one, count_tokens, writer=who, mode=mode, concurrency=concurrency, advance=advance)
 
 
-def _print(evaluations: Sequence[Evaluation], show: int) -> None:
+def show_all(evaluations: Sequence[Evaluation], worst: int = 0) -> None:
+    """Print figures and fields, and the worst reports beside note and gold."""
     console = Console()
     for evaluation in evaluations:
-        show_worst(console, evaluation, show)
+        show_worst(console, evaluation, worst)
     for evaluation in evaluations:
         console.print(f"\n[bold]{evaluation.slice.name}[/] · {escape(evaluation.writer)} · {evaluation.mode}")
         console.print(field_table(evaluation.summary.by_field) if not evaluation.slice.base_only else "")

@@ -19,7 +19,7 @@ from training.text import Text, capitalized, ended, join, literal
 from training.verbalize import Section
 from training.world import Facts
 
-_REGISTERS = ("letter", "chat", "handover", "short", "transcript", "bullets")
+PROSE = ("letter", "chat", "handover", "short", "transcript", "bullets")
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,7 @@ def note(rng: random.Random, book: Phrasebook) -> tuple[Text, Everyday, str]:
     """An everyday note: (text, its facts, register)."""
     start, end = values.period(rng)
     register = draw_register(rng)
-    register = register if register in _REGISTERS else "key_values"
+    register = register if register in PROSE else "key_values"
     speaker = speaker_for(rng, book, register, start, end)
     singles = draw_singles(speaker, rng.randrange(1, 9))
     listed = draw_rows(speaker) if rng.random() < 0.5 else Everyday(())

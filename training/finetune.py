@@ -20,9 +20,9 @@ from typing import Any
 import torch
 from datasets import Dataset
 from huggingface_hub import snapshot_download
-from peft import LoraConfig
+from peft import LoraConfig, prepare_model_for_kbit_training
 from torch import Tensor
-from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedTokenizerBase
+from transformers import AutoModelForCausalLM, AutoTokenizer, BitsAndBytesConfig, PreTrainedTokenizerBase
 from trl import SFTConfig, SFTTrainer  # type: ignore[attr-defined]
 
 from training.encode import PairEncoder
@@ -37,6 +37,8 @@ TARGETS = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down
 class FinetunePlan:
     """What a run does. ``lora_alpha`` is given as a multiple of the rank; ``epochs`` counts passes over the pairs.
 
+    ``qlora`` keeps the frozen base in 4 bits (NF4), ``gradient_checkpointing`` computes a layer's activations anew instead of keeping them: both save memory and cost
+    time, for bases of billions.
     ``lesson_weight`` weighs choosing, looking, naming and following (`training/objective.py`) against the report, for bases that have learned to look; for any
     other, only the report counts.
     """
@@ -51,6 +53,8 @@ class FinetunePlan:
     lesson_weight: float = 0.5
     seed: int = 1
     bf16: bool = True
+    qlora: bool = False
+    gradient_checkpointing: bool = False
 
     @property
     def lora_alpha(self) -> int:
@@ -60,9 +64,9 @@ class FinetunePlan:
         return LoraConfig(r=self.rank, lora_alpha=self.lora_alpha, target_modules=TARGETS, lora_dropout=0.0, bias="none", task_type="CAUSAL_LM")
 
 
-def dataset(tokenizer: PreTrainedTokenizerBase, pairs: Iterable[Pair], max_length: int) -> tuple[Dataset, int]:
+def dataset(tokenizer: PreTrainedTokenizerBase, pairs: Iterable[Pair], max_length: int, asking: dict[str, Any] | None = None) -> tuple[Dataset, int]:
     """Token ids with the loss on the report only, and a tag for each; returns (dataset, number of pairs too long to use)."""
-    encode = PairEncoder(tokenizer)
+    encode = PairEncoder(tokenizer, asking=asking)
     rows: list[dict[str, list[Any]]] = []
     too_long = 0
     for pair in pairs:
@@ -96,7 +100,7 @@ def arguments(plan: FinetunePlan, work: Path, device: str) -> SFTConfig:
         lr_scheduler_type="cosine", warmup_steps=plan.warmup_ratio, weight_decay=0.0, max_grad_norm=1.0, bf16=plan.bf16, logging_steps=50,
         save_strategy="steps", save_steps=200, save_total_limit=1, report_to=[], seed=plan.seed, data_seed=plan.seed, use_cpu=device == "cpu",
         dataset_kwargs={"skip_prepare_dataset": True}, max_length=None, train_sampling_strategy="group_by_length", remove_unused_columns=False,
-        gradient_checkpointing=False, dataloader_num_workers=0, packing=False,
+        gradient_checkpointing=plan.gradient_checkpointing, gradient_checkpointing_kwargs={"use_reentrant": False}, dataloader_num_workers=0, packing=False,
     )  # fmt: skip
 
 
@@ -123,14 +127,30 @@ class CompletionTrainer(SFTTrainer):
         return report + self.lesson_weight * torch.stack(lessons).sum()
 
 
+def load_base(folder: Path, plan: FinetunePlan, device: str) -> Any:
+    """The frozen base: fp32 on a CPU, bf16 on a GPU, or in 4 bits.
+
+    Source: Dettmers et al., "QLoRA: Efficient Finetuning of Quantized LLMs" (2023). Raises: ImportError where that takes bitsandbytes and it is missing.
+    """
+    dtype = torch.bfloat16 if plan.bf16 and device != "cpu" else torch.float32
+    if not plan.qlora:
+        return AutoModelForCausalLM.from_pretrained(folder, dtype=dtype)
+    nf4 = BitsAndBytesConfig(load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_use_double_quant=True, bnb_4bit_compute_dtype=dtype)  # type: ignore[no-untyped-call]
+    model = AutoModelForCausalLM.from_pretrained(folder, dtype=dtype, quantization_config=nf4, device_map={"": device})
+    return prepare_model_for_kbit_training(model, use_gradient_checkpointing=plan.gradient_checkpointing)  # type: ignore[no-untyped-call]
+
+
 def finetune(base: str, pairs: Iterable[Pair], output: Path, plan: FinetunePlan, *, schema_id: str, schema_digest: str, data_hash: str,
-             device: str = "cpu") -> dict[str, Any]:  # fmt: skip
-    """Train an adapter and write it to ``output``; a killed run resumes from ``output/.work``. Returns its metadata."""
+             device: str = "cpu", asking: dict[str, Any] | None = None) -> dict[str, Any]:  # fmt: skip
+    """Train an adapter and write it to ``output``; a killed run resumes from ``output/.work``. Returns its metadata.
+
+    ``asking``: where the pairs bring their schema along, what its leaves ask for; the prompts carry none in any case.
+    """
     folder = local_base(base)
     tokenizer = AutoTokenizer.from_pretrained(folder)
-    model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
+    model = load_base(folder, plan, device)
     tokenizer.pad_token = tokenizer.pad_token or tokenizer.eos_token
-    data, too_long = dataset(tokenizer, pairs, plan.max_length)
+    data, too_long = dataset(tokenizer, pairs, plan.max_length, asking)
     work = output / ".work"
     trainer = CompletionTrainer(
         model=model, args=arguments(plan, work, device), train_dataset=data, processing_class=tokenizer, peft_config=plan.lora(),

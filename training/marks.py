@@ -6,10 +6,11 @@ Owns the kinds, their reading from an annotated text and from a generated schema
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
+from zlib import crc32
 
 from schemas.canonical import canonical_json
 from training import concepts
@@ -61,17 +62,36 @@ def _kind(concept: concepts.Concept, value: object) -> str:
     return f"{concept['concept']}={value}" if concept["type"] in ("enum", "boolean") else f"{concept['concept']}"
 
 
+def number(kind: str) -> int:
+    """The number of a kind; one that is a field of somebody's schema, which no head has to name, gets a number behind all others."""
+    known = kinds()
+    return known[kind] if kind in known else len(known) + 1 + crc32(kind.encode())
+
+
+def is_kind(kind: object) -> bool:
+    """Whether that is a kind of fact: a known one, or a field of somebody's schema by its pointer."""
+    return isinstance(kind, str) and (kind in kinds() or kind.startswith("/"))
+
+
 def marks(text: Text, facts: Facts | None, told: Iterable[ConceptFact]) -> tuple[Mark, ...]:
     """The marks of a note, counted from the first character that is no space."""
     of_path = {fact.path: fact for fact in told}
+
+    def kind(path: str) -> str:
+        fact = of_path.get(path)
+        return _kind(fact.concept, fact.value) if fact else _governance(path, facts or {})
+
+    return marks_of(text, kind)
+
+
+def marks_of(text: Text, kind_of: Callable[[str], str | None]) -> tuple[Mark, ...]:
+    """The marks of a note, by what each path of its text tells; None is nothing that a report asks for."""
     raw = plain(text)
     at = len(raw.lstrip()) - len(raw)
     found = []
     for piece, path in text:
-        if path is not None:
-            path = path.removeprefix(MEANING)
-            fact = of_path.get(path)
-            kind = _kind(fact.concept, fact.value) if fact else _governance(path, facts or {})
+        kind = None if path is None else kind_of(path.removeprefix(MEANING))
+        if path is not None and kind is not None:
             item = _ITEM.search(path)
             found.append(Mark(at, at + len(piece), kind, int(item[1]) + 1 if item else 0))
         at += len(piece)

@@ -18,8 +18,8 @@ from rich.console import Console
 from schemas.catalog import Catalog
 from service.checkpoint import read_base
 from service.grammar import Grammars
-from training.evaluate import progress
 from training.metrics import percentile
+from training.progress import bar
 from training.reliability import markdown_table
 from training.slices import DEFAULT_SEED, NOTES_SCHEMA_ID, synthetic
 from training.synthesize import Pair
@@ -103,7 +103,7 @@ def main(*, base: str | None = None, count: int = 100, seed: int = DEFAULT_SEED,
     times = []
     for words in LENGTHS:
         chosen = list(of_length(pairs, words, count))
-        with progress(f"{words} words", len(chosen) + 1) as advance:
+        with bar(f"{words} words", len(chosen) + 1) as advance:
             times.append(measured(chosen, base, advance))
     command = f"escribano-train bench-masks --count {count}"
     output.mkdir(parents=True, exist_ok=True)

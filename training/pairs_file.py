@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from schemas.canonical import JsonInvalid, canonical_json, digest, parse_json
-from training.marks import Mark, kinds
+from training.marks import Mark, is_kind
 from training.synthesize import ContextItem, Pair
 
 _TEXTS = ("id", "lang", "register", "question", "report")
@@ -110,9 +110,8 @@ def _pair(path: Path, number: int, row: dict[str, Any]) -> Pair:
 
 
 def _marks(path: Path, number: int, items: Any) -> tuple[Mark, ...]:
-    known = kinds()
     for item in items if isinstance(items, list) else [None]:
-        if not (isinstance(item, list) and len(item) == 4 and all(type(item[i]) is int for i in (0, 1, 3)) and item[2] in known):
+        if not (isinstance(item, list) and len(item) == 4 and all(type(item[i]) is int for i in (0, 1, 3)) and is_kind(item[2])):
             raise FileInvalid(path, number, "marks", "not a list of [start, end, kind, item]")
     return tuple(Mark(*item) for item in items)
 

@@ -22,8 +22,9 @@ from typing import Any
 from rich.console import Console
 
 from service.generator import Generator
-from training.evaluate import DEFAULT_CONCURRENCY, Decoding, evaluate, loaded_writer, progress
+from training.evaluate import DEFAULT_CONCURRENCY, Decoding, evaluate, loaded_writer
 from training.metrics import percentile
+from training.progress import bar
 from training.reliability import markdown_table
 from training.slices import DEFAULT_SEED, Slice, synthetic
 
@@ -221,7 +222,7 @@ def main(
     task = Task(base, tuple(adapters), count, seed, threads)
     results = []
     for contestant in CONTESTANTS:
-        with progress(contestant.name, WARM_UP_COUNT + count * len(IN_FLIGHT)) as advance:
+        with bar(contestant.name, WARM_UP_COUNT + count * len(IN_FLIGHT)) as advance:
             results.append(compete(contestant, task, advance))
     facts = {"command": f"escribano-train bench-peers --count {count}" + (f" --threads {threads}" if threads else ""), "cpu_count": os.cpu_count(), "threads": threads, "count": count, "seed": seed}
     output.mkdir(parents=True, exist_ok=True)

@@ -5,7 +5,8 @@ Owns how a long loop is shown; knows nothing of what it does.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from typing import TypeVar
 
 from rich.console import Console
@@ -14,9 +15,21 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 T = TypeVar("T")
 
 
+@contextmanager
+def bar(what: str, total: int) -> Iterator[Callable[[], None]]:
+    """A function to call after each of ``total`` things."""
+    with _progress() as shown:
+        task = shown.add_task(what, total=total)
+        yield lambda: shown.advance(task)
+
+
 def tracked(items: Iterable[T], total: int | None, what: str) -> Iterator[T]:
     """The items, with a bar that says how many of ``total`` have passed."""
+    with _progress() as shown:
+        yield from shown.track(items, total=total, description=what)
+
+
+def _progress() -> Progress:
     console = Console(stderr=True)
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
-        yield from bar.track(items, total=total, description=what)
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    return Progress(*columns, console=console, disable=not console.is_terminal)

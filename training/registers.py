@@ -15,6 +15,7 @@ from training.phrasebook import Phrasebook
 from training.speaker import Speaker
 from training.structured import bullet_fields, label, paste, table
 from training.text import (
+    AS_WRITTEN,
     Text,
     capitalized,
     contracted,
@@ -35,7 +36,7 @@ from training.world import Facts
 Register = Callable[[Speaker, Facts, list[Section]], Text]
 ORDER = tuple(TELLERS)
 _EMOJI = ("👍", "😅", "🎉", "🙏", "😤", "🙂", "🤞", "👀", "✅", "🚀", "😬", "💪")
-_COPIED = ("title", "cause", "risk", "mitigation", "action")  # text facts that noise may touch
+_COPIED = ("title", "cause", "risk", "mitigation", "action", "phrase")  # text facts that noise may touch
 
 
 def shuffled(speaker: Speaker, sections: list[Section]) -> list[Section]:
@@ -158,7 +159,7 @@ def letter(speaker: Speaker, facts: Facts, sections: list[Section]) -> Text:
         if facts["email"] is not None and not gives_address:
             block.append(speaker.say("email", have={"email": stated(facts["email"], "email")}, need=("email",)))
         sections = [Section("identity", [block]), *(s for s in sections if s.name != "identity")]
-    name = literal(speaker.book.nouns.expand(speaker.rng, "recipient"))
+    name = literal(values.noun(speaker.rng, speaker.book, "recipient"))
     hello = capitalized(speaker.say("greeting", have={"recipient": name})) if speaker.chance(0.8) else []
     bye = ended(capitalized(speaker.say("closing")), ".") if speaker.chance(0.6) else []
     return join([ended(hello, ","), _body(speaker, facts, sections), bye, signature], "\n\n")
@@ -166,7 +167,7 @@ def letter(speaker: Speaker, facts: Facts, sections: list[Section]) -> Text:
 
 def chat(speaker: Speaker, facts: Facts, sections: list[Section]) -> Text:
     """A hurried message: one run of text, few capitals, an emoji."""
-    name = literal(speaker.book.nouns.expand(speaker.rng, "recipient"))
+    name = literal(values.noun(speaker.rng, speaker.book, "recipient"))
     hello = speaker.say("greeting", have={"recipient": name}) if speaker.chance(0.5) else []
     told = [paragraph(speaker, s, casual=True) for s in shuffled(speaker, sections)]
     told = _with_noise(speaker, facts, told, 0.15)
@@ -337,5 +338,5 @@ def noisy(rng: random.Random, lang: str, text: Text, register: str) -> Text:
     if lang == "es" and rng.random() < (0.35 if careless else 0.06):
         text = mapped(text, lambda words, path: without_accents(words) if soft(path) else words)
     if rng.random() < (0.3 if careless else 0.02):
-        text = mapped(text, lambda words, path: words.lower() if soft(path) or path not in ("owner",) else words)
+        text = mapped(text, lambda words, path: words.lower() if soft(path) or str(path).rpartition(".")[2] not in ("owner", *AS_WRITTEN) else words)
     return text

@@ -119,13 +119,18 @@ class Places:
 def full(output: Path, plan: FullPlan, say: Say = print) -> Places:
     """Tokenizer, base, pairs, adapter, confidences, scores: everything that is shipped, from nothing. Started again, it goes on where it stopped."""
     at = Places(output)
-    for stage in stages(at, plan, say):
+    go_through(stages(at, plan, say), say)
+    return at
+
+
+def go_through(stages: Iterable[Stage], say: Say) -> None:
+    """Do every stage whose output is not there, in order."""
+    for stage in stages:
         if stage.made.exists():
             say(f"{stage.name}: {stage.made} is there, skipped")
             continue
         say(f"{stage.name} ...")
         stage.do()
-    return at
 
 
 def stages(at: Places, plan: FullPlan, say: Say) -> Sequence[Stage]:

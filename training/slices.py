@@ -22,15 +22,16 @@ SliceName = Literal["unseen_values", "unseen_wordings", "unseen_schemas"]
 
 @dataclass(frozen=True, slots=True)
 class Slice:
-    """Notes of one kind; slices are never mixed."""
+    """Notes of one kind; slices are never mixed. ``one_schema``: all are of a schema that an adapter may have learned, though they bring it along."""
 
     name: str
     pairs: tuple[Pair, ...]
+    one_schema: bool = False
 
     @property
     def base_only(self) -> bool:
         """No adapter knows these schemas."""
-        return any(pair.schema is not None for pair in self.pairs)
+        return not self.one_schema and any(pair.schema is not None for pair in self.pairs)
 
 
 _RECIPES: dict[SliceName, tuple[Family, str]] = {

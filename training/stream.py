@@ -10,14 +10,16 @@ import random
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import torch
 from torch import Tensor
 from torch.utils.data import IterableDataset, get_worker_info
 from transformers import PreTrainedTokenizerFast
 
+from training import vocabulary
 from training.encode import Encoded, PairEncoder
-from training.synthesize import Family, pair
+from training.synthesize import Family, Pair, pair
 from training.tagging import UNTAGGED
 
 IGNORED = -100
@@ -32,16 +34,16 @@ class Phase:
     """
 
     until: float
-    weights: dict[Family, float]
+    weights: dict[Family | Literal["vocabulary"], float]
     batch_tokens: int
     max_length: int
 
 
 CURRICULUM = (
     Phase(0.03, {"echo": 0.3, "copying": 0.7}, 3072, 256),
-    Phase(0.10, {"echo": 0.1, "copying": 0.6, "generated": 0.3}, 4096, 640),
-    Phase(0.35, {"echo": 0.1, "copying": 0.3, "generated": 0.6}, 4096, 768),
-    Phase(1.00, {"echo": 0.1, "copying": 0.15, "generated": 0.75}, 4096, 1600),
+    Phase(0.10, {"vocabulary": 0.2, "echo": 0.1, "copying": 0.5, "generated": 0.2}, 4096, 640),
+    Phase(0.35, {"vocabulary": 0.2, "echo": 0.1, "copying": 0.2, "generated": 0.5}, 4096, 768),
+    Phase(1.00, {"vocabulary": 0.2, "echo": 0.1, "copying": 0.1, "generated": 0.6}, 4096, 1600),
 )
 """Short and dense first, whole notes last (docs/training-log.md)."""
 
@@ -59,15 +61,17 @@ class Notes(IterableDataset[dict[str, Tensor]]):
     def __iter__(self) -> Iterator[dict[str, Tensor]]:
         worker = get_worker_info()
         index, step = (worker.id, worker.num_workers) if worker else (0, 1)
-        encode = PairEncoder(PreTrainedTokenizerFast.from_pretrained(self.tokenizer_path))
+        tokenizer = PreTrainedTokenizerFast.from_pretrained(self.tokenizer_path)
+        encode, pieces = PairEncoder(tokenizer), vocabulary.pieces(tokenizer)
         rng = random.Random(f"{self.seed}:{self.start}:{index}")
         number = self.start + index
         families, weights = list(self.phase.weights), list(self.phase.weights.values())
         while True:
             encoded: list[Encoded] = []
             while len(encoded) < self.pool:
-                family = rng.choices(families, weights)[0]
-                encoded.extend(encode(p, tagged=True) for p in pair(family, "train", f"{self.seed}:{number}"))
+                family, name = rng.choices(families, weights)[0], f"{self.seed}:{number}"
+                drawn: list[Pair] = [vocabulary.pair(pieces, name)] if family == "vocabulary" else pair(family, "train", name)
+                encoded.extend(encode(p, tagged=True) for p in drawn)
                 number += step
             fitting = [e for e in encoded if len(e.token_ids) <= self.phase.max_length]
             for batch in _batches(rng, fitting, round(self.phase.batch_tokens * self.batch_scale)):

@@ -116,7 +116,7 @@ def agent_status_pair(rng: random.Random, book, name: str) -> Pair:  # type: ign
     facts = world.draw(rng, book)
     text, register = _governance_note(rng, book, facts, ())
     instance = bindings.agent_status(facts, spans(text))
-    question, context = _placed(rng, book, facts, text)
+    question, context = placed(rng, book, facts, text)
     return Pair(name, "agent_status", book.lang, register, question, canonical_json(instance), context, marks=marks(text, facts, ()))
 
 
@@ -134,7 +134,7 @@ def generated_pairs(rng: random.Random, book, name: str) -> list[Pair]:  # type:
         facts = world.draw(rng, book)
         _thinned(rng, facts)
         told, text, register = _mixed_note(rng, book, facts)
-    question, context = _placed(rng, book, facts, text)
+    question, context = placed(rng, book, facts, text)
     marked = marks(text, facts, (*told.singles, *(fact for row in told.rows for fact in row)))
     out = []
     for i in range(2):
@@ -176,7 +176,7 @@ def _asked(rng: random.Random, facts: world.Facts | None, said: dict[str, str], 
     return maker.make(asked)
 
 
-def _placed(rng: random.Random, book, facts: world.Facts | None, text: Text) -> tuple[str, tuple[ContextItem, ...]]:  # type: ignore[no-untyped-def]
+def placed(rng: random.Random, book, facts: world.Facts | None, text: Text) -> tuple[str, tuple[ContextItem, ...]]:  # type: ignore[no-untyped-def]
     """Mostly the note is the question; sometimes it stands in the context and the question only asks for the report."""
     words = plain(text).strip()
     if rng.random() > 0.07:

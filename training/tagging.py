@@ -27,7 +27,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from transformers.models.mistral.modeling_mistral import apply_rotary_pos_emb
 
-from training.marks import Mark, kinds
+from training.marks import Mark, kinds, number
 
 Tag = tuple[int, int, int]  # kind (0: none), whether it begins, item of a list
 OUTSIDE: Tag = (0, 0, 0)
@@ -50,7 +50,7 @@ def asked_tags(marks: Sequence[Mark], offsets: Sequence[tuple[int, int]]) -> lis
             waiting.pop()
         if waiting and right > waiting[-1].start and right <= waiting[-1].end:
             mark = waiting[-1]
-            out[i] = (kinds()[mark.kind], 1, min(mark.item, MOST_ITEMS)) if mark.kind else OUTSIDE
+            out[i] = (number(mark.kind), 1, min(mark.item, MOST_ITEMS)) if mark.kind else OUTSIDE
     return out
 
 
@@ -70,7 +70,7 @@ def tags(marks: Sequence[Mark], offsets: Sequence[tuple[int, int]], start: int, 
             out.append(OUTSIDE)
             continue
         mark = waiting[-1]
-        out.append((kinds()[mark.kind], int(not began), min(mark.item, MOST_ITEMS)))
+        out.append((number(mark.kind), int(not began), min(mark.item, MOST_ITEMS)))
         began = True
     return out
 

@@ -21,8 +21,10 @@ Piece = tuple[str, str | None]
 Text = list[Piece]
 
 MEANING = "~"
+AS_WRITTEN = ("agent", "email", "code", "date_time")
+"""Last parts of paths whose letters stay as they are, at the beginning of a sentence too."""
 
-_SLOT = re.compile(r"\{([a-z_]+)\}")
+_SLOT = re.compile(r"\{(\w+)\}")
 _WORD = re.compile(r"[^\W\d_]{4,}")
 
 
@@ -93,11 +95,11 @@ def join(parts: Iterable[Text], separator: str) -> Text:
 
 
 def capitalized(text: Text) -> Text:
-    """Upper-case the first letter, unless it belongs to a value that must stay as it is (an id or an e-mail)."""
+    """Upper-case the first letter, unless it belongs to a value that must stay as it is (an id, a code or an e-mail)."""
     for i, (piece, path) in enumerate(text):
         if not piece:
             continue
-        if path in ("agent", "email") or not piece[0].islower():
+        if (path or "").rpartition(".")[2] in AS_WRITTEN or not piece[0].islower():
             return text
         return [*text[:i], (piece[0].upper() + piece[1:], path), *text[i + 1 :]]
     return text

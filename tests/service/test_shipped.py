@@ -122,3 +122,43 @@ def test_the_weights_are_small_and_hold_no_pickle() -> None:
     files = [f for f in EMBEDDED.rglob("*") if f.is_file()]
     assert sum(f.stat().st_size for f in files) <= 40_000_000
     assert {f.suffix for f in files} <= {".safetensors", ".json", ".md"}
+
+
+OTHERS = {
+    "incident_report": (
+        "INC-204, agent claims-sorter: on 4 March 2026 letters went to the wrong households. Serious. 38 people were affected and personal data got out. "
+        "Found by Rosa Keller. It is over since 6 March 2026. Cost: EUR 1,250. Paul Adair will retrain the staff by 20 March 2026.",
+        {"/incident_id": "INC-204", "/agent_id": "claims-sorter"},
+    ),
+    "audit_finding": (
+        "Informe de la auditoría AUD-2026-07 sobre lector-facturas, periodo: octubre de 2026. Auditora: Inés Robledo, de Consultores Vega. Se revisaron 120 casos. "
+        "Hallazgo: registros de acceso sin revisar, grave, responsable Hugo Peralta, plazo 15 de diciembre de 2026.",
+        {"/audit_id": "AUD-2026-07", "/agent_id": "lector-facturas", "/period/start": "2026-10-01", "/period/end": "2026-10-31"},
+    ),
+    "risk_assessment": (
+        "Risk assessment of loan-screener by Dana Whitfield, 9 June 2026. High-risk system. Risk: biased training data, likely, severe impact; control: quarterly fairness tests; "
+        "owner Model Risk Committee. Next review on 9 December 2026.",
+        {"/agent_id": "loan-screener", "/assessed_on": "2026-06-09"},
+    ),
+    "usage_cost": (
+        "Usage of ticket-router for September 2026: total $2,317.60 against a budget of $2,500. 48,200 requests, 1.2% errors. Invoice F-20311, due 15 October 2026, not paid yet.",
+        {"/agent_id": "ticket-router", "/period/start": "2026-09-01", "/period/end": "2026-09-30"},
+    ),
+}
+
+
+@pytest.mark.parametrize("schema_id", OTHERS)
+async def test_every_schema_of_the_catalog_has_an_adapter_that_reads_its_note(generator: Generator, schema_id: str) -> None:
+    note, told = OTHERS[schema_id]
+    result = await generator.generate(GenerationRequest(note, schema_id=schema_id))
+    assert result.valid and result.adapter_id == schema_id and result.finish_reason is FinishReason.STOP
+    assert not SecondJudge(Catalog.load().get(schema_id).schema).violations(json.loads(result.report_json))
+    found = dict(leaves(json.loads(result.report_json)))
+    assert {where: found[where] for where in told} == told
+    for leaf in result.evidence:
+        if leaf.status is Status.COPIED:
+            assert leaf.span is not None and note[leaf.span.start : leaf.span.end]
+
+
+def test_the_catalog_and_the_shipped_adapters_are_the_same() -> None:
+    assert {path.name for path in (EMBEDDED / "adapters").iterdir() if path.is_dir()} == set(Catalog.load().ids())

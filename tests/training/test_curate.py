@@ -45,6 +45,9 @@ def report(**changed: Any) -> dict[str, Any]:
     return whole | changed
 
 
+OTHERWISE = " ".join(f"Before I come to it, item {n} of my list is done and item {n + 50} is not." for n in range(1, 9)) + "\n"
+
+
 def made(value: Any = None, **changed: Any) -> Pair:
     text = value if isinstance(value, str) else canonical_json(report() if value is None else value)
     return replace(Pair("1", "agent_status", "en", "letter", NOTE, text), **changed)
@@ -167,9 +170,17 @@ def test_an_empty_question_is_refused() -> None:
 
 
 def test_the_second_of_two_equal_pairs_is_refused() -> None:
-    found = curate([made(), made(id="2"), made(id="3", question=NOTE + " Bye.")])
+    found = curate([made(), made(id="2"), made(id="3", question=OTHERWISE + NOTE)])
     assert [pair.id for pair in found.kept] == ["1", "3"]
     assert found.refused == (Refusal("2", "duplicate", "an equal pair came before"),)
+
+
+def test_a_text_that_differs_by_a_word_or_two_is_refused_under_the_same_schema_only() -> None:
+    found = curate([made(question=OTHERWISE + NOTE), made(id="2", question=OTHERWISE + NOTE + " Bye.")])
+    assert found.refused == (Refusal("2", "near_duplicate", "nearly the text of the pair '1'"),)
+    schemas = [{"type": "object", "title": title, "properties": {"x": {"type": "null"}}} for title in "ab"]
+    both = [Pair(str(i), None, "en", "letter", OTHERWISE, "{}", schema=schema) for i, schema in enumerate(schemas)]
+    assert len(curate(both).kept) == 2
 
 
 def test_a_refused_pair_does_not_shadow_a_right_one() -> None:
@@ -276,7 +287,7 @@ def test_the_card_counts_what_was_kept(tmp_path: Path) -> None:
         [
             made(),
             made(id="2"),
-            made(report(status="blocked", incidents=[]), id="seed:3", lang="es"),
+            made(report(status="blocked", incidents=[]), id="seed:3", lang="es", question=OTHERWISE + NOTE),
             made(report(status="fine")),
         ]
     )

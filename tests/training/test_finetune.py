@@ -9,7 +9,7 @@ import torch
 from transformers import AutoModelForCausalLM, PreTrainedTokenizerFast
 
 from tests import tiny
-from training.finetune import CompletionTrainer, FinetunePlan, arguments, collate, dataset
+from training.finetune import CompletionTrainer, FinetunePlan, arguments, collate, dataset, finetune, load_base
 from training.objective import losses
 from training.prefix import attention_mask, prompt_lengths
 from training.synthesize import pair
@@ -68,3 +68,27 @@ def test_a_base_that_has_learned_to_look_is_shown_where_to_look_through_its_adap
     assert all(now < then for now, then in zip(after, before, strict=True)), "each of them falls"
     merged = trainer.model.merge_and_unload()
     assert lessons(merged) == pytest.approx(after, rel=1e-3), "what was shown is what the adapter does"
+
+
+@pytest.mark.parametrize("qlora", [False, True])
+@pytest.mark.parametrize("gradient_checkpointing", [False, True])
+def test_a_step_trains_the_adapter_and_leaves_the_base_as_it_was(qlora: bool, gradient_checkpointing: bool, tmp_path: Path) -> None:
+    """The same few steps on a base in full precision and in 4 bits; what is written is a plain LoRA adapter for the base as it lies on the disk."""
+    from service.adapters import read_adapter
+    from service.checkpoint import read_base
+
+    tiny.save_base(tmp_path / "base", hidden_size=64)
+    (tmp_path / "base" / "tokenizer_config.json").write_text('{"tokenizer_class": "PreTrainedTokenizerFast", "bos_token": "<s>", "eos_token": "</s>", "pad_token": "<pad>"}')
+    before = {file.name: file.read_bytes() for file in (tmp_path / "base").glob("*.safetensors")}
+    plan = FinetunePlan(rank=2, batch_size=2, bf16=False, qlora=qlora, gradient_checkpointing=gradient_checkpointing, max_length=tiny.CONTEXT_LENGTH, lesson_weight=0.0)
+    model = load_base(tmp_path / "base", plan, "cpu")
+    quantized = sorted({type(module).__name__ for module in model.modules() if "Linear" in type(module).__name__})
+    assert quantized == (["Linear", "Linear4bit"] if qlora else ["Linear"]), "in 4 bits all but the head are"
+    pairs = [pair("agent_status", "train", f"step:{i}")[0] for i in range(4)]
+    facts = finetune(str(tmp_path / "base"), pairs, tmp_path / "adapter", plan, schema_id="agent_status", schema_digest="d", data_hash="h")
+    assert facts["steps"] >= 1 and facts["plan"]["qlora"] is qlora
+    assert {file.name: file.read_bytes() for file in (tmp_path / "base").glob("*.safetensors")} == before
+    adapter = read_adapter(tmp_path / "adapter")
+    assert adapter.base_digest == read_base(str(tmp_path / "base")).digest and adapter.rank == 2
+    assert any(bool(b.abs().sum() > 0) for _, b in adapter.weights.factors.values()), "LoRA's B begins at zero"
+

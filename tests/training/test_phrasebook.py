@@ -207,3 +207,10 @@ def test_every_concept_can_be_worded(lang: str) -> None:
 def test_no_two_concepts_have_one_name() -> None:
     names = [concept["concept"] for concept in concepts()]
     assert len(set(names)) == len(names), sorted(n for n in set(names) if names.count(n) > 1)
+
+
+def test_labels_are_texts_where_yaml_would_read_a_truth_value() -> None:
+    from training.bindings import field_names
+
+    labels = {label for members in field_names()["labels"].values() for found in members.values() for label in found}
+    assert all(isinstance(label, str) for label in labels) and {"yes", "no"} <= labels

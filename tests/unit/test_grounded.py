@@ -245,6 +245,38 @@ def test_null_is_all_that_is_left_where_the_texts_offer_nothing() -> None:
     assert set(texts_of(grammar(schema, "nothing to see"), 5)) == {'{"due":null,"mail":null,"count":null}'}
 
 
+INVOICE = closed(number={"type": "string", "x-grounding": "extract", "pattern": "^[A-Z]-[0-9]+$"}, paid={"type": "boolean"})
+
+
+@pytest.mark.parametrize("wrapped", [INVOICE, closed(inner=INVOICE), {"type": "array", "items": INVOICE, "minItems": 1}])
+def test_an_object_is_null_where_the_texts_offer_nothing_for_what_it_cannot_do_without(wrapped: dict[str, Any]) -> None:
+    schema = {"anyOf": [wrapped, {"type": "null"}]}
+    invoice: Any = {"number": "F-204", "paid": True}
+    told = {"inner": invoice} if "inner" in wrapped.get("properties", {}) else [invoice] if "items" in wrapped else invoice
+    assert takes(grammar(schema, "Invoice F-204, paid."), told) and takes(grammar(schema, "Invoice F-204, paid."), None)
+    without = grammar(schema, "No invoice has come.")
+    assert takes(without, None) and not takes(without, told)
+
+
+def test_a_list_is_empty_where_the_texts_offer_nothing_for_its_items() -> None:
+    schema = {"type": "array", "items": INVOICE}
+    assert takes(grammar(schema, "F-204"), [{"number": "F-204", "paid": False}])
+    without = grammar(schema, "Nothing.")
+    assert takes(without, []) and not takes(without, [{"number": "F-204", "paid": False}])
+
+
+def test_an_object_that_must_be_there_is_left_to_the_schema_where_the_texts_offer_nothing() -> None:
+    assert takes(grammar(closed(invoice=INVOICE), "Nothing."), {"invoice": {"number": "F-204", "paid": False}})
+
+
+def test_a_schema_that_refers_to_itself_is_never_taken_for_untold() -> None:
+    tree = {"type": "object", "properties": {"name": {"type": "string", "pattern": "^[A-Z]+$", "x-grounding": "extract"}, "next": {"anyOf": [{"$ref": "#/$defs/tree"}, {"type": "null"}]}},
+            "required": ["name", "next"], "additionalProperties": False}  # fmt: skip
+    found = grammar({"$ref": "#/$defs/tree", "$defs": {"tree": tree}}, "A and B")
+    assert takes(found, {"name": "A", "next": {"name": "B", "next": None}})
+    assert takes(grammar({"$ref": "#/$defs/tree", "$defs": {"tree": tree}}, "nothing here"), {"name": "X", "next": None})
+
+
 def test_null_and_a_reading_are_both_open() -> None:
     found = grammar({"anyOf": [{"type": "integer"}, {"type": "null"}]}, "12 runs")
     assert takes(found, 12) and takes(found, None) and not takes(found, 7)
