@@ -63,7 +63,7 @@ def _kind(concept: concepts.Concept, value: object) -> str:
 
 
 def number(kind: str) -> int:
-    """The number of a kind; one that is a field of somebody's schema, which no head has to name, gets a number behind all others."""
+    """The number of a kind; one that is a field of somebody's schema gets a number behind all others."""
     known = kinds()
     return known[kind] if kind in known else len(known) + 1 + crc32(kind.encode())
 

@@ -19,9 +19,11 @@ from transformers import PreTrainedTokenizerFast
 
 from training import vocabulary
 from training.encode import Encoded, PairEncoder
+from training.specialist import practice
 from training.synthesize import Family, Pair, pair
 from training.tagging import UNTAGGED
 
+Exercise = Literal["vocabulary", "practice"]
 IGNORED = -100
 MULTIPLE = 32  # batch lengths are rounded up to this, so that a batch holds rows of about one length
 
@@ -34,7 +36,7 @@ class Phase:
     """
 
     until: float
-    weights: dict[Family | Literal["vocabulary"], float]
+    weights: dict[Family | Exercise, float]
     batch_tokens: int
     max_length: int
 
@@ -42,8 +44,8 @@ class Phase:
 CURRICULUM = (
     Phase(0.03, {"echo": 0.3, "copying": 0.7}, 3072, 256),
     Phase(0.10, {"vocabulary": 0.2, "echo": 0.1, "copying": 0.5, "generated": 0.2}, 4096, 640),
-    Phase(0.35, {"vocabulary": 0.2, "echo": 0.1, "copying": 0.2, "generated": 0.5}, 4096, 768),
-    Phase(1.00, {"vocabulary": 0.2, "echo": 0.1, "copying": 0.1, "generated": 0.6}, 4096, 1600),
+    Phase(0.35, {"vocabulary": 0.2, "echo": 0.1, "copying": 0.2, "generated": 0.35, "practice": 0.15}, 4096, 768),
+    Phase(1.00, {"vocabulary": 0.15, "echo": 0.1, "copying": 0.1, "generated": 0.4, "practice": 0.25}, 4096, 1600),
 )
 """Short and dense first, whole notes last (docs/training-log.md)."""
 
@@ -70,12 +72,21 @@ class Notes(IterableDataset[dict[str, Tensor]]):
             encoded: list[Encoded] = []
             while len(encoded) < self.pool:
                 family, name = rng.choices(families, weights)[0], f"{self.seed}:{number}"
-                drawn: list[Pair] = [vocabulary.pair(pieces, name)] if family == "vocabulary" else pair(family, "train", name)
-                encoded.extend(encode(p, tagged=True) for p in drawn)
+                encoded.extend(encode(p, tagged=True) for p in _drawn(family, name, pieces))
                 number += step
             fitting = [e for e in encoded if len(e.token_ids) <= self.phase.max_length]
             for batch in _batches(rng, fitting, round(self.phase.batch_tokens * self.batch_scale)):
                 yield batch | {"next_seed": torch.tensor(number)}
+
+
+def _drawn(family: Family | Exercise, name: str, pieces: tuple[str, ...]) -> list[Pair]:
+    match family:
+        case "vocabulary":
+            return [vocabulary.pair(pieces, name)]
+        case "practice":
+            return practice.pairs(name)
+        case _:
+            return pair(family, "train", name)
 
 
 def _batches(rng: random.Random, encoded: list[Encoded], batch_tokens: int) -> list[dict[str, Tensor]]:

@@ -34,6 +34,8 @@ OUTSIDE: Tag = (0, 0, 0)
 IGNORED = -100
 UNTAGGED: Tag = (IGNORED, IGNORED, IGNORED)  # outside of the note, and in exercises, which have no marks
 MOST_ITEMS = 8
+FIELD_KINDS = 1024
+"""The fields of specialists' schemas, of which there is no end, share that many places of the head."""
 
 
 def report_tags(asked: Sequence[Mark], normalized: Sequence[Mark], offsets: Sequence[tuple[int, int]]) -> list[Tag]:
@@ -215,7 +217,8 @@ class TagHead(nn.Module):
 
     def __init__(self, hidden_size: int) -> None:
         super().__init__()
-        self.sizes = [len(kinds()) + 1, 2, MOST_ITEMS + 1]
+        self.known = len(kinds()) + 1
+        self.sizes = [self.known + FIELD_KINDS, 2, MOST_ITEMS + 1]
         self.linear = nn.Linear(hidden_size, sum(self.sizes))
 
     def loss(self, hidden: Tensor, tags: Tensor) -> Tensor:
@@ -230,7 +233,8 @@ class TagHead(nn.Module):
         kind, begins, item = self.linear(normed).split(self.sizes, dim=-1)
         target = tags[asked]
         inside = target[:, 0] > 0
-        loss = F.cross_entropy(kind, target[:, 0])
+        behind = self.known + (target[:, 0] - self.known) % FIELD_KINDS
+        loss = F.cross_entropy(kind, torch.where(target[:, 0] < self.known, target[:, 0], behind))
         if bool(inside.any()):
             loss = loss + F.cross_entropy(begins[inside], target[inside, 1]) + F.cross_entropy(item[inside], target[inside, 2])
         return loss

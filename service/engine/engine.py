@@ -20,6 +20,10 @@ STEP_TOKENS = 1024
 """Most tokens in one forward pass; a longer prompt is run in several, so that others are not kept waiting (but that of a prefix language model in one)."""
 
 
+DRAFT_TOKENS = 64
+"""Most guessed tokens in one forward pass, shared among its sequences: the more of these, the less there is to win for each."""
+
+
 class EngineFull(RuntimeError):
     """The queue holds `limit` jobs already."""
 
@@ -47,8 +51,8 @@ class Engine:
     Cancelling the future of a job ends its decoding at the next step.
     """
 
-    def __init__(self, executor: Executor, *, max_queue: int = 256, step_tokens: int = STEP_TOKENS) -> None:
-        self.executor, self.max_queue, self.step_tokens = executor, max_queue, step_tokens
+    def __init__(self, executor: Executor, *, max_queue: int = 256, step_tokens: int = STEP_TOKENS, draft_tokens: int = DRAFT_TOKENS) -> None:
+        self.executor, self.max_queue, self.step_tokens, self.draft_tokens = executor, max_queue, step_tokens, draft_tokens
         self._queue: deque[Sequence] = deque()
         self._running: list[Sequence] = []
         self._free = list(range(executor.num_slots))
@@ -106,7 +110,7 @@ class Engine:
         for sequence in sorted(self._running, key=lambda s: s.num_run < len(s.job.prompt_ids)):
             if budget <= 0:
                 break
-            row = sequence.row(budget, prefix_lm=self.executor.prefix_lm)
+            row = sequence.row(budget, prefix_lm=self.executor.prefix_lm, most_drafts=self.draft_tokens // len(self._running))
             rows.append((sequence, row))
             budget -= len(row.token_ids)
         return rows

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from service.engine.budget import Budget
+from service.engine.drafting import Lookup
 from service.engine.executor import Logits, Row
 from service.engine.matcher import Closer, DeadEnd, Matcher
 
@@ -110,6 +111,7 @@ class Sequence:
     cut: bool = False
     _draw: np.random.Generator | None = None
     _budget: Budget | None = None
+    _lookup: Lookup | None = None
 
     def start(self, slot: int) -> None:
         """Take a slot; what is written already, and tokens that the grammar forces at the very start, go in with the prompt."""
@@ -131,33 +133,63 @@ class Sequence:
         late = self.job.deadline is not None and time.monotonic() > self.job.deadline
         return JobExpired() if late else None
 
-    def row(self, budget: int, *, prefix_lm: bool) -> Row:
-        """The next tokens to run, at most ``budget``; logits from the last token known beforehand on.
+    def row(self, budget: int, *, prefix_lm: bool, most_drafts: int = 0) -> Row:
+        """The next tokens to run, at most ``budget``, and behind the last of them at most ``most_drafts`` that are guessed; logits from the last token known
+        beforehand on.
 
         For a prefix language model the prompt goes in one piece, however long it is.
         """
         num_prefix = len(self.job.prompt_ids) if prefix_lm and not self.num_run else 0
         tokens = tuple(self.pending[: max(budget, num_prefix)])
+        if self.output and len(tokens) == len(self.pending) and not self.cut:
+            tokens += self._drafts(min(most_drafts, budget - len(tokens)))
         end = self.num_run + len(tokens)
         known = max(self.num_run, len(self.job.prompt_ids) - 1)
         return Row(self.slot, self.num_run, tokens, max(0, end - known), self.job.adapter, num_prefix)
 
+    def _drafts(self, most: int) -> tuple[int, ...]:
+        """Guesses at what follows all that is pending, within the room of the output."""
+        most = min(most, self.job.max_new_tokens - len(self.output))
+        if most <= 0:
+            return ()
+        if self._lookup is None:
+            self._lookup = Lookup()
+            self._lookup.extend(self.job.prompt_ids)
+        self._lookup.extend(self.output[len(self._lookup.known) - len(self.job.prompt_ids) :])
+        return self._lookup.guess(most)
+
     def accept(self, row: Row, logits: Logits) -> None:
-        """Take one step's logits: judge the forced tokens among them, then choose the next token if all were run."""
+        """Take one step's logits: judge the forced tokens among them, then choose the next token if all were run, and go on as long as drafts are what is chosen.
+
+        A draft is taken exactly where the choice, greedy or drawn, falls on it, so drafts change no output.
+        """
         self.num_forward_passes += 1
-        self.num_run += len(row.token_ids)
-        del self.pending[: len(row.token_ids)]
-        if row.num_logits:
-            self._judge_known(logits)
+        num_known = min(len(row.token_ids), len(self.pending))
+        drafts = row.token_ids[num_known:]
+        self._ran(num_known, logits[: row.num_logits - len(drafts)])
         if self.pending:
             return
         self.prefilled_at = self.prefilled_at or time.monotonic()
-        if self.cut:
-            self.ending = Ending.LENGTH
-        else:
-            self._choose(logits[-1])
+        at, right = row.num_logits - len(drafts), 0
+        while not self.pending and self.ending is None:
+            if self.cut:
+                self.ending = Ending.LENGTH
+            else:
+                self._choose(logits[at - 1])
+            num_right = _num_common(self.pending, drafts[right:])
+            self._ran(num_right, logits[at : at + num_right])
+            at, right = at + num_right, right + num_right
+        if drafts and self._lookup is not None:
+            self._lookup.learn(len(drafts), right)
         if self.job.listener is not None:
             self.job.listener(tuple(self.output[: len(self.logprobs)]), tuple(self.logprobs))
+
+    def _ran(self, num_tokens: int, logits: Logits) -> None:
+        """The first pending tokens are run, and these are the last logits of theirs."""
+        self.num_run += num_tokens
+        del self.pending[:num_tokens]
+        if len(logits):
+            self._judge_known(logits)
 
     def _judge_known(self, logits: Logits) -> None:
         """What the model makes of tokens that it was not asked about; a forced one that it would not have chosen itself is an intervention."""
@@ -216,6 +248,11 @@ class Sequence:
             tuple(self.output), tuple(self.choices), tuple(self.logprobs), self.ending, self.num_forced_tokens, self.num_forward_passes, self.num_interventions,
             self.started_at - self.queued_at, self.prefilled_at - self.started_at, now - self.prefilled_at,
         )  # fmt: skip
+
+
+def _num_common(left: Collection[int], right: Collection[int]) -> int:
+    """How many tokens two sequences begin with alike."""
+    return next((i for i, (a, b) in enumerate(zip(left, right, strict=False)) if a != b), min(len(left), len(right)))
 
 
 def _logprob(logits: Logits, token: int) -> float:

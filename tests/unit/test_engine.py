@@ -118,7 +118,7 @@ def test_a_prompt_that_is_seen_both_ways_is_read_in_one_piece() -> None:
 
 def test_what_is_written_already_follows_a_prompt_that_is_seen_both_ways() -> None:
     executor, prompt, written = RandomExecutor(VOCAB, prefix_lm=True), (3,) * 30, (1, 2, 1, 2, 1, 2)
-    with engine_of(executor, step_tokens=8) as engine:
+    with engine_of(executor, step_tokens=8, draft_tokens=0) as engine:
         found = done(engine, job(prompt, written_ids=written, max_new_tokens=12))
     rows = [row for rows in executor.passes for row in rows]
     assert [(row.start, len(row.token_ids), row.num_prefix) for row in rows[:2]] == [(0, 30, 30), (30, 6, 0)]

@@ -24,10 +24,28 @@ from training.specialist.fields import NAMED, Field, read_fields
 from training.specialist.reports import asking_of, instance_of, kinds_told
 from training.specialist.teller import Teller, teller_for
 from training.specialist.telling import clause_of, clauses_of, is_cell, item_clauses, words_of
-from training.synthesize import Pair, mixed_book, placed
+from training.synthesize import ContextItem, Pair, mixed_book, placed
 from training.text import Text, capitalized, join, literal, spans
 from training.verbalize import Section
 from training.world import Facts
+
+
+@dataclass(frozen=True)
+class SpecialtyNote:
+    """A note, the facts it was written from, and where a request would put it."""
+
+    lang: str
+    register: str
+    told: Told
+    text: Text
+    question: str
+    context: tuple[ContextItem, ...]
+
+    def pair(self, name: str, asked: Told, schema: dict[str, Any]) -> Pair:
+        """The pair of the note and those of its facts that a schema asks for."""
+        instance = instance_of(asked, spans(self.text))
+        marks = marks_of(self.text, kinds_told(self.told).get)
+        return Pair(name, None, self.lang, self.register, self.question, canonical_json(instance), self.context, schema, marks)
 
 
 @dataclass(frozen=True)
@@ -62,15 +80,19 @@ class Specialty:
     def pair(self, split: str, seed: str, wording: str | None = None) -> Pair:
         """The pair of a seed. ``split`` names the value pools, ``wording`` (default: the same) the books."""
         rng = random.Random(f"{self.name}:{split}:{seed}")
+        note = self.note(rng, split, wording or split)
+        name = f"{self.name}-{split}-{seed}" if wording in (None, split) else f"{self.name}-{split}-as-{wording}-{seed}"
+        return note.pair(name, note.told, self.admitted.schema)
+
+    def note(self, rng: random.Random, split: str, wording: str) -> SpecialtyNote:
+        """The next note of a random state."""
         lang = rng.choice(self.langs)
-        book = mixed_book(lang, split, wording or split)
-        teller = teller_for(rng, book, self.books[wording or split], self.books[split], wording or split)
+        book = mixed_book(lang, split, wording)
+        teller = teller_for(rng, book, self.books[wording], self.books[split], wording)
         told = draw(teller, self.root, "", share=rng.choice((0.35, 0.65, 0.85, 1.0)))
         text, register = _note(teller, told)
-        instance = instance_of(told, spans(text))
         question, context = placed(rng, book, None, text)
-        name = f"{self.name}-{split}-{seed}" if wording in (None, split) else f"{self.name}-{split}-as-{wording}-{seed}"
-        return Pair(name, None, lang, register, question, canonical_json(instance), context, self.admitted.schema, marks_of(text, kinds_told(told).get))
+        return SpecialtyNote(lang, register, told, text, question, context)
 
     def pairs(self, split: str, seed: int, wording: str | None = None) -> Iterator[Pair]:
         """Endless pairs."""
