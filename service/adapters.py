@@ -9,17 +9,17 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
-from safetensors import SafetensorError
-from safetensors.torch import load_file
-from torch import Tensor
+from numpy.typing import NDArray
 
-from service.checkpoint import CheckpointInvalid, digest_of, read_json
+from service.checkpoint import CheckpointInvalid, digest_of, read_json, read_tensors
 from service.confidence import UNCALIBRATED, Calibration
-from service.engine.torch_executor import PROJECTIONS, LowRank
+from service.engine.lora import PROJECTIONS, LowRank
 from service.errors import AdapterMismatch, AdapterUnknown
 from service.request import BASE_ADAPTER_ID
 
+_Array = NDArray[Any]
 _WEIGHT = re.compile(r"layers\.(\d+)\.(?:self_attn|mlp)\.(\w+_proj)\.lora_([AB])\.weight$")
 _PLAIN = {"lora_bias": False, "use_dora": False, "use_rslora": False, "bias": "none", "modules_to_save": None, "alpha_pattern": {}, "rank_pattern": {}}
 _BASE_CHANGING = ("pissa", "olora", "corda", "loftq", "lora_ga")
@@ -66,19 +66,12 @@ def read_adapter(path: Path) -> Adapter:
         raise CheckpointInvalid(f"{path}: adapter_config.json or metadata.json lacks {error}") from error
     if names["adapter_id"] == BASE_ADAPTER_ID:
         raise CheckpointInvalid(f"{path / 'metadata.json'}: adapter_id {BASE_ADAPTER_ID!r} is taken: it asks for the base itself")
-    weights = LowRank(_factors(_tensors(file), file, rank), alpha / rank)
+    weights = LowRank(_factors(dict(read_tensors(file)), file, rank), alpha / rank)
     return Adapter(**names, adapter_digest=digest_of([file]), rank=rank, lora_alpha=alpha, size_bytes=file.stat().st_size, weights=weights, calibration=calibration)
 
 
-def _tensors(file: Path) -> dict[str, Tensor]:
-    try:
-        return load_file(file)
-    except SafetensorError as error:
-        raise CheckpointInvalid(f"{file}: {error}") from error
-
-
-def _factors(tensors: dict[str, Tensor], file: Path, rank: int) -> dict[tuple[int, str], tuple[Tensor, Tensor]]:
-    found: dict[tuple[int, str], dict[str, Tensor]] = {}
+def _factors(tensors: dict[str, _Array], file: Path, rank: int) -> dict[tuple[int, str], tuple[_Array, _Array]]:
+    found: dict[tuple[int, str], dict[str, _Array]] = {}
     for name, tensor in tensors.items():
         match = _WEIGHT.search(name)
         if match is None or match[2] not in PROJECTIONS:

@@ -1,7 +1,7 @@
 """Checkpoints of the Mistral family: a base model's weights, sizes and tokenizer, from a directory or a hub id.
 
-Owns reading (safetensors and JSON only, nothing that could run code) and digests. Knows nothing of execution: `engine/torch_executor.py` runs what is read here.
-Needs neither transformers nor peft. Run: `read_base("path/or/hub-id")`.
+Owns reading (safetensors and JSON only, nothing that could run code) and digests. Knows nothing of execution: `engine/` runs what is read here.
+Needs neither torch nor transformers. Run: `read_base("path/or/hub-id")`.
 """
 
 from __future__ import annotations
@@ -14,9 +14,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import ml_dtypes  # noqa: F401 - numpy knows bfloat16 once it is imported
+from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from tokenizers import Tokenizer
-from torch import Tensor
 
 from service.confidence import UNCALIBRATED, Calibration
 
@@ -41,6 +42,7 @@ class ModelConfig:
 
     vocab_size: int
     hidden_size: int
+    intermediate_size: int
     num_layers: int
     num_heads: int
     num_kv_heads: int
@@ -52,6 +54,16 @@ class ModelConfig:
     bos_id: int | None
     eos_ids: tuple[int, ...]
     prefix_lm: bool = False
+
+    @property
+    def projection_sizes(self) -> dict[str, tuple[int, int]]:
+        """(out, in) of each projection of a layer."""
+        heads, kv_heads = self.num_heads * self.head_dim, self.num_kv_heads * self.head_dim
+        wide, narrow = self.intermediate_size, self.hidden_size
+        return {
+            "q_proj": (heads, narrow), "k_proj": (kv_heads, narrow), "v_proj": (kv_heads, narrow), "o_proj": (narrow, heads),
+            "gate_proj": (wide, narrow), "up_proj": (wide, narrow), "down_proj": (narrow, wide),
+        }  # fmt: skip
 
     @classmethod
     def from_json(cls, config: dict[str, Any], source: Path) -> ModelConfig:
@@ -73,6 +85,7 @@ class ModelConfig:
             return cls(
                 vocab_size=config["vocab_size"],
                 hidden_size=config["hidden_size"],
+                intermediate_size=config["intermediate_size"],
                 num_layers=config["num_hidden_layers"],
                 num_heads=config["num_attention_heads"],
                 num_kv_heads=config.get("num_key_value_heads") or config["num_attention_heads"],
@@ -100,18 +113,13 @@ class Base:
     metadata: dict[str, Any]
     calibration: Calibration = UNCALIBRATED
 
-    def weights(self) -> Iterator[tuple[str, Tensor]]:
-        """(name, tensor) of every weight, read lazily, in the dtype of the file.
+    def weights(self) -> Iterator[tuple[str, NDArray[Any]]]:
+        """(name, array) of every weight, read lazily, in the dtype of the file.
 
         Raises: CheckpointInvalid for a file that is no safetensors.
         """
         for file in weight_files(self.path):
-            try:
-                with safe_open(file, framework="pt") as tensors:
-                    for name in tensors.keys():  # noqa: SIM118 - no iteration in safe_open
-                        yield name, tensors.get_tensor(name)
-            except SafetensorError as error:
-                raise CheckpointInvalid(f"{file}: {error}") from error
+            yield from read_tensors(file)
 
     def within(self, context_length: int) -> Base:
         """The same base with its context cut to at most this many tokens."""
@@ -128,6 +136,19 @@ def weight_files(path: Path) -> list[Path]:
     if not files:
         raise CheckpointInvalid(f"{path}: no *.safetensors; convert the checkpoint with transformers' save_pretrained")
     return files
+
+
+def read_tensors(file: Path) -> Iterator[tuple[str, NDArray[Any]]]:
+    """(name, array) of a safetensors file, read lazily, in its dtype.
+
+    Raises: CheckpointInvalid for a file that is no safetensors.
+    """
+    try:
+        with safe_open(file, framework="numpy") as tensors:
+            for name in tensors.keys():  # noqa: SIM118 - no iteration in safe_open
+                yield name, tensors.get_tensor(name)
+    except SafetensorError as error:
+        raise CheckpointInvalid(f"{file}: {error}") from error
 
 
 def digest_of(files: list[Path]) -> str:

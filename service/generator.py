@@ -28,6 +28,7 @@ from service.checkpoint import EMBEDDED_ADAPTERS, Base, read_base
 from service.closing import Closer
 from service.confidence import Calibration, masses
 from service.engine.engine import Decoder, Engine, EngineClosed, EngineFull
+from service.engine.loading import executor_for
 from service.engine.matcher import DeadEnd
 from service.engine.sequence import Completion, Ending, Job, JobExpired, Listener
 from service.errors import (
@@ -91,16 +92,10 @@ class Generator:
 
         Raises: CheckpointInvalid, AdapterMismatch, OSError.
         """
-        import torch
-
-        from service.engine.torch_executor import TorchExecutor
-
-        if threads:
-            torch.set_num_threads(threads)
         loaded = read_base(base).within(MAX_CONTEXT)
         paths = [*(adapter_directories(EMBEDDED_ADAPTERS) if base is None else ()), *map(Path, adapters)]
         found = [read_adapter(path) for path in paths]
-        executor = TorchExecutor(loaded, num_slots=max_batch_size, device=device)
+        executor = executor_for(loaded, num_slots=max_batch_size, device=device, threads=threads)
         for adapter in found:
             executor.load_adapter(adapter.adapter_digest, adapter.weights)
         engine = Engine(executor, max_queue=max_queue)

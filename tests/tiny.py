@@ -17,6 +17,7 @@ from transformers import MistralConfig, MistralForCausalLM
 
 from schemas.catalog import Catalog
 from service.checkpoint import digest_of, weight_files
+from service.engine.onnx_graph import write_graph
 
 VOCAB_SIZE = 400
 CONTEXT_LENGTH = 2048
@@ -52,11 +53,12 @@ def config(**changes: Any) -> MistralConfig:
 
 
 def save_base(path: Path, *, seed: int = 0, **changes: Any) -> MistralForCausalLM:
-    """Save a random base with its tokenizer; gives the model in float32, ready to compare with."""
+    """Save a random base with its tokenizer and graph; gives the model in float32, ready to compare with."""
     torch.manual_seed(seed)
     model = MistralForCausalLM(config(**changes)).eval()
     model.save_pretrained(path)
     tokenizer().save(str(path / "tokenizer.json"))
+    write_graph(path)
     return model
 
 

@@ -2,7 +2,7 @@
 
 Owns the weights, the key-value cache in slots and the adapters' low-rank factors. The rows' tokens are laid end to end, so that nothing is padded; only
 attention looks at one row at a time. Knows nothing of masks, sampling or text. The arithmetic is that of transformers' MistralForCausalLM with peft's LoRA
-(tests/unit/test_torch_executor.py compares the logits).
+(tests/unit/test_executors.py compares the logits).
 """
 
 from __future__ import annotations
@@ -10,25 +10,17 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
 from service.checkpoint import Base, CheckpointInvalid, ModelConfig
 from service.engine.executor import Logits, Row
+from service.engine.lora import FUSED, PROJECTIONS, FactorsUnfit, LowRank
 
-FUSED = (("q_proj", "k_proj", "v_proj"), ("o_proj",), ("gate_proj", "up_proj"), ("down_proj",))
-"""Projections of the same input are one matrix, one under the other."""
-PROJECTIONS = tuple(name for names in FUSED for name in names)
 _QKV, _O, _GATE_UP, _DOWN = range(len(FUSED))
-
-
-@dataclass(frozen=True)
-class LowRank:
-    """An adapter's factors by (layer, projection): down (rank, in), up (out, rank); `scale` = lora_alpha / rank."""
-
-    factors: dict[tuple[int, str], tuple[Tensor, Tensor]]
-    scale: float
 
 
 _Fused = dict[tuple[int, int], tuple[Tensor, Tensor]]
@@ -37,11 +29,10 @@ _Fused = dict[tuple[int, int], tuple[Tensor, Tensor]]
 
 @dataclass(frozen=True)
 class _Layer:
-    """``sizes``: (out, in) of each projection; ``matrices`` in the order of FUSED."""
+    """``matrices`` in the order of FUSED."""
 
     input_norm: Tensor
     post_norm: Tensor
-    sizes: dict[str, tuple[int, int]]
     matrices: list[Tensor]
 
 
@@ -57,7 +48,7 @@ class TorchExecutor:
         self.num_slots = num_slots
         self.device = torch.device(device)
         self.dtype = dtype or (torch.float32 if self.device.type == "cpu" else torch.bfloat16)
-        weights = {name: tensor.to(self.device, self.dtype) for name, tensor in base.weights()}
+        weights = {name: self._tensor(array) for name, array in base.weights()}
         self._embedding = self._take(weights, "model.embed_tokens.weight")
         self._norm = self._take(weights, "model.norm.weight")
         self._head = self._embedding if self.config.tied_embeddings else self._take(weights, "lm_head.weight")
@@ -85,33 +76,15 @@ class TorchExecutor:
 
         Raises: CheckpointInvalid when a factor fits no projection of this base.
         """
-        for key, factors in adapter.factors.items():
-            self._check_fits(key, *factors)
+        sizes = self.config.projection_sizes
+        try:
+            adapter.check_fits(len(self._layers), sizes)
+        except FactorsUnfit as error:
+            raise CheckpointInvalid(str(error)) from None
         self._adapters[digest] = {
-            (index, place): fused
-            for index in range(len(self._layers)) for place, names in enumerate(FUSED) if (fused := self._fused(adapter, index, names)) is not None
+            (index, place): (self._tensor(fused[0]), self._tensor(fused[1]))
+            for index in range(len(self._layers)) for place, names in enumerate(FUSED) if (fused := adapter.fused(index, names, sizes)) is not None
         }  # fmt: skip
-
-    def _fused(self, adapter: LowRank, index: int, names: Sequence[str]) -> tuple[Tensor, Tensor] | None:
-        """The factors of some projections as one pair, None where the adapter has none of them."""
-        found = {name: adapter.factors[index, name] for name in names if (index, name) in adapter.factors}
-        if not found:
-            return None
-        sizes, (ranks, at) = self._layers[index].sizes, (sum(down.shape[0] for down, _ in found.values()), 0)
-        up = torch.zeros((sum(sizes[name][0] for name in names), ranks))
-        for name, (down, own_up) in found.items():
-            top = sum(sizes[before][0] for before in names[: names.index(name)])
-            up[top : top + own_up.shape[0], at : at + down.shape[0]] = own_up.float() * adapter.scale
-            at += down.shape[0]
-        return torch.cat([down for down, _ in found.values()]).to(self.device, self.dtype), up.to(self.device, self.dtype)
-
-    def _check_fits(self, key: tuple[int, str], down: Tensor, up: Tensor) -> None:
-        index, name = key
-        if index >= len(self._layers) or name not in PROJECTIONS:
-            raise CheckpointInvalid(f"the base has no {name} in a layer {index} for the adapter")
-        size = self._layers[index].sizes[name]
-        if (up.shape[0], down.shape[1]) != size or up.shape[1] != down.shape[0]:
-            raise CheckpointInvalid(f"layer {index}: the adapter's {name} is {tuple(up.shape)} x {tuple(down.shape)}, the base's is {size}")
 
     def unload_adapter(self, digest: str) -> None:
         self._adapters.pop(digest, None)
@@ -213,9 +186,13 @@ class TorchExecutor:
         return _Layer(
             self._take(weights, prefix + "input_layernorm.weight"),
             self._take(weights, prefix + "post_attention_layernorm.weight"),
-            {name: (matrix.shape[0], matrix.shape[1]) for name, matrix in matrices.items()},
             [torch.cat([matrices[name] for name in names]) for names in FUSED],
         )
+
+    def _tensor(self, array: NDArray[np.generic]) -> Tensor:
+        if array.dtype.name == "bfloat16":  # which torch does not take from numpy
+            return torch.from_numpy(array.view(np.int16)).view(torch.bfloat16).to(self.device, self.dtype)
+        return torch.from_numpy(array).to(self.device, self.dtype)
 
     @staticmethod
     def _take(weights: dict[str, Tensor], name: str) -> Tensor:

@@ -1,7 +1,8 @@
-"""The executor's logits are those of transformers and peft, however the tokens are cut into rows."""
+"""Each executor's logits are those of transformers and peft, however the tokens are cut into rows."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,10 @@ import torch
 from service.adapters import read_adapter
 from service.checkpoint import CheckpointInvalid, read_base
 from service.engine.executor import Logits, Row
-from service.engine.torch_executor import LowRank, TorchExecutor
+from service.engine.lora import LowRank
+from service.engine.onnx_executor import FIRST_LENGTH, OnnxExecutor
+from service.engine.onnx_graph import write_graph
+from service.engine.torch_executor import TorchExecutor
 from tests import tiny
 from training.prefix import attention_mask
 
@@ -25,11 +29,25 @@ def expected(model: Any, ids: tuple[int, ...]) -> Logits:
     return logits
 
 
-def executor_of(path: Path, num_slots: int = 4) -> TorchExecutor:
+AnyExecutor = OnnxExecutor | TorchExecutor
+
+
+def torch_of(path: Path, num_slots: int = 4) -> TorchExecutor:
     return TorchExecutor(read_base(path), num_slots=num_slots)
 
 
-def run(executor: TorchExecutor, ids: tuple[int, ...], sizes: list[int], slot: int = 0, adapter: str | None = None) -> Logits:
+def onnx_of(path: Path, num_slots: int = 4) -> OnnxExecutor:
+    write_graph(path)  # of a base that transformers saved anew
+    return OnnxExecutor(read_base(path), num_slots=num_slots, threads=1)
+
+
+@pytest.fixture(params=[onnx_of, torch_of], ids=["onnx", "torch"])
+def executor_of(request: pytest.FixtureRequest) -> Callable[[Path], AnyExecutor]:
+    made: Callable[[Path], AnyExecutor] = request.param
+    return made
+
+
+def run(executor: AnyExecutor, ids: tuple[int, ...], sizes: list[int], slot: int = 0, adapter: str | None = None) -> Logits:
     """All logits of the ids, run in pieces of these sizes."""
     parts, start = [], 0
     for size in sizes:
@@ -50,12 +68,12 @@ def model(tiny_base: Path) -> Any:
 
 
 @pytest.fixture
-def executor(tiny_base: Path) -> TorchExecutor:
+def executor(tiny_base: Path, executor_of: Callable[[Path], AnyExecutor]) -> AnyExecutor:
     return executor_of(tiny_base)
 
 
 @pytest.mark.parametrize("sizes", [[37], [16, 16, 5], [1] * 37, [30, 1, 1, 5], [1, 36]], ids=str)
-def test_the_logits_are_those_of_transformers_however_a_prompt_is_cut(sizes: list[int], executor: TorchExecutor, model: Any) -> None:
+def test_the_logits_are_those_of_transformers_however_a_prompt_is_cut(sizes: list[int], executor: AnyExecutor, model: Any) -> None:
     close(run(executor, IDS, sizes), expected(model, IDS))
 
 
@@ -65,13 +83,13 @@ def test_the_logits_are_those_of_transformers_however_a_prompt_is_cut(sizes: lis
      {"rms_norm_eps": 1e-3}, {"sliding_window": 100}],
     ids=str,
 )  # fmt: skip
-def test_any_mistral_is_run_as_transformers_runs_it(changes: dict[str, Any], tmp_path: Path) -> None:
+def test_any_mistral_is_run_as_transformers_runs_it(changes: dict[str, Any], tmp_path: Path, executor_of: Callable[[Path], AnyExecutor]) -> None:
     model = tiny.save_base(tmp_path, seed=3, **changes)
     close(run(executor_of(tmp_path), IDS, [20, 17]), expected(model, IDS))
 
 
 @pytest.mark.parametrize("num_prefix", [1, 20, 30])
-def test_a_prefix_is_seen_both_ways_as_transformers_sees_it(num_prefix: int, tmp_path: Path) -> None:
+def test_a_prefix_is_seen_both_ways_as_transformers_sees_it(num_prefix: int, tmp_path: Path, executor_of: Callable[[Path], AnyExecutor]) -> None:
     """A prompt, tokens forced after it in the same row, and then the rest one by one."""
     model = tiny.save_base(tmp_path, seed=6, prefix_lm=True)
     with torch.no_grad():
@@ -87,7 +105,7 @@ def test_a_prefix_is_seen_both_ways_as_transformers_sees_it(num_prefix: int, tmp
     assert num_prefix == 1 or np.abs(wanted - expected(model, IDS)).max() > 0.1, "both ways is not causal"
 
 
-def test_sharded_weights_are_read_whole(tmp_path: Path) -> None:
+def test_sharded_weights_are_read_whole(tmp_path: Path, executor_of: Callable[[Path], AnyExecutor]) -> None:
     model = tiny.save_base(tmp_path, seed=4)
     model.save_pretrained(tmp_path / "sharded", max_shard_size="20KB")
     (tmp_path / "tokenizer.json").rename(tmp_path / "sharded/tokenizer.json")
@@ -95,21 +113,39 @@ def test_sharded_weights_are_read_whole(tmp_path: Path) -> None:
     close(run(executor_of(tmp_path / "sharded"), IDS, [37]), expected(model, IDS))
 
 
-def test_half_precision_weights_are_run_in_single_precision_on_a_cpu(tmp_path: Path) -> None:
+def test_half_precision_weights_are_run_in_single_precision_on_a_cpu(tmp_path: Path, executor_of: Callable[[Path], AnyExecutor]) -> None:
     from transformers import MistralForCausalLM
 
     tiny.save_base(tmp_path, seed=4).to(torch.bfloat16).save_pretrained(tmp_path)
     executor = executor_of(tmp_path)
-    assert executor.dtype is torch.float32
     close(run(executor, IDS, [37]), expected(MistralForCausalLM.from_pretrained(tmp_path, dtype=torch.float32), IDS))
 
 
-def test_a_slot_used_before_leaves_no_trace(executor: TorchExecutor, model: Any) -> None:
+def test_a_slot_used_before_leaves_no_trace(executor: AnyExecutor, model: Any) -> None:
     run(executor, tuple(reversed(IDS)), [37])
     close(run(executor, IDS[:9], [9]), expected(model, IDS[:9]))
 
 
-def test_only_the_last_logits_asked_for_come_back(executor: TorchExecutor, model: Any) -> None:
+def test_a_sequence_outgrows_the_cache_that_a_slot_has_at_first(executor: AnyExecutor, model: Any) -> None:
+    """A long row that begins, long ones that go on, short ones before and after the cache is made longer; a neighbour keeps what it has."""
+    ids = tuple(int(i) for i in np.random.default_rng(6).integers(3, tiny.VOCAB_SIZE, FIRST_LENGTH + 90))
+    before = run(executor, IDS[:20], [20], slot=1)
+    close(run(executor, ids, [200, 100, 3, FIRST_LENGTH - 313, 60, 40]), expected(model, ids)[: len(ids)])
+    close(np.concatenate([before, *executor.forward([Row(1, 20, IDS[20:], 17)])]), expected(model, IDS))
+
+
+def test_rows_of_any_length_share_a_forward_pass(executor: AnyExecutor, model: Any) -> None:
+    ids = tuple(int(i) for i in np.random.default_rng(7).integers(3, tiny.VOCAB_SIZE, 80))
+    run(executor, ids[:40], [40], slot=3)
+    rows = [Row(0, 0, ids[:60], 60), Row(3, 40, ids[40:43], 3), Row(1, 0, ids[:7], 2)]
+    fresh, going_on, short = executor.forward(rows)
+    wanted = expected(model, ids)
+    close(fresh, wanted[:60])
+    close(going_on, wanted[40:43])
+    close(short, wanted[5:7])
+
+
+def test_only_the_last_logits_asked_for_come_back(executor: AnyExecutor, model: Any) -> None:
     none, two = executor.forward([Row(0, 0, IDS[:9], 0), Row(1, 0, IDS, 2)])
     assert none.shape == (0, tiny.VOCAB_SIZE) and none.dtype == np.float32
     close(two, expected(model, IDS)[-2:])
@@ -118,7 +154,7 @@ def test_only_the_last_logits_asked_for_come_back(executor: TorchExecutor, model
     close(executor.forward([Row(0, 12, IDS[12:13], 1)])[0], expected(model, IDS[:13])[-1:])
 
 
-def test_rows_with_different_adapters_share_a_forward_pass(tiny_base: Path, tiny_adapter: Path, tmp_path: Path, model: Any) -> None:
+def test_rows_with_different_adapters_share_a_forward_pass(tiny_base: Path, tiny_adapter: Path, tmp_path: Path, model: Any, executor_of: Callable[[Path], AnyExecutor]) -> None:
     """Three prompts of one base: bare, and with two adapters of different rank; prefill and then one token each."""
     executor = executor_of(tiny_base)
     from peft import PeftModel
@@ -139,16 +175,16 @@ def test_rows_with_different_adapters_share_a_forward_pass(tiny_base: Path, tiny
     assert np.abs(expected(one, IDS) - expected(model, IDS)).max() > 0.1, "the adapter does something"
 
 
-def test_a_row_that_leaves_the_context_is_our_own_bug(executor: TorchExecutor) -> None:
+def test_a_row_that_leaves_the_context_is_our_own_bug(executor: AnyExecutor) -> None:
     assert executor.context_length == tiny.CONTEXT_LENGTH
     with pytest.raises(AssertionError, match="leaves the context"):
         executor.forward([Row(0, tiny.CONTEXT_LENGTH - 1, (5, 6), 1)])
 
 
-def test_an_adapter_that_does_not_fit_the_base_is_refused(executor: TorchExecutor, tmp_path: Path) -> None:
-    down, up = torch.zeros(2, 32), torch.zeros(32, 2)
+def test_an_adapter_that_does_not_fit_the_base_is_refused(executor: AnyExecutor, tmp_path: Path) -> None:
+    down, up = np.zeros((2, 32), np.float32), np.zeros((32, 2), np.float32)
     executor.load_adapter("good", LowRank({(0, "q_proj"): (down, up)}, 1.0))
-    for key, factors in {(2, "q_proj"): (down, up), (0, "x_proj"): (down, up), (0, "k_proj"): (down, up), (1, "q_proj"): (down, torch.zeros(32, 3))}.items():
+    for key, factors in {(2, "q_proj"): (down, up), (0, "x_proj"): (down, up), (0, "k_proj"): (down, up), (1, "q_proj"): (down, np.zeros((32, 3), np.float32))}.items():
         with pytest.raises(CheckpointInvalid):
             executor.load_adapter("bad", LowRank({key: factors}, 1.0))
     executor.unload_adapter("good")
@@ -156,7 +192,7 @@ def test_an_adapter_that_does_not_fit_the_base_is_refused(executor: TorchExecuto
         executor.forward([Row(0, 0, (5,), 1, "good")])
 
 
-def test_a_missing_tensor_is_named(tmp_path: Path) -> None:
+def test_a_missing_tensor_is_named(tmp_path: Path, executor_of: Callable[[Path], AnyExecutor]) -> None:
     from safetensors.torch import load_file, save_file
 
     tiny.save_base(tmp_path)

@@ -1,0 +1,38 @@
+"""Which executor runs a base where: ONNX Runtime on a CPU wherever the base has its graph beside it, torch for all else.
+
+Owns the choice and the number of threads. Torch is imported only where it is what runs, so that serving the shipped base does not need it.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Protocol
+
+from service.checkpoint import Base, CheckpointInvalid
+from service.engine.executor import Executor
+from service.engine.lora import LowRank
+from service.engine.onnx_executor import FILE, OnnxExecutor
+
+
+class AdapterExecutor(Executor, Protocol):
+    """An executor that adapters can be loaded into while it runs."""
+
+    def load_adapter(self, digest: str, adapter: LowRank) -> None: ...
+    def unload_adapter(self, digest: str) -> None: ...
+
+
+def executor_for(base: Base, *, num_slots: int, device: str = "cpu", threads: int | None = None) -> AdapterExecutor:
+    """Raises: CheckpointInvalid when the base can be run by nothing that is installed."""
+    if device == "cpu" and (base.path / FILE).is_file():
+        return OnnxExecutor(base, num_slots=num_slots, threads=threads)
+    try:
+        import torch
+
+        from service.engine.torch_executor import TorchExecutor
+    except ImportError as error:
+        raise CheckpointInvalid(f"{base.path}: without {FILE} on a CPU, and on any other device, torch runs it: pip install 'escribano[torch]'") from error
+    if device == "cpu":
+        # One thread fewer than there are cores: libgomp counts this process's first thread among those at work, and with more of them than cores it puts its workers to
+        # sleep between operations; a step then takes three times as long (docs/performance.md).
+        torch.set_num_threads(threads or max(1, (os.cpu_count() or 2) - 1))
+    return TorchExecutor(base, num_slots=num_slots, device=device)

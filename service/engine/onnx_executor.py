@@ -1,0 +1,267 @@
+"""A Mistral-family decoder in ONNX Runtime on a CPU: one forward over rows of many sequences, each with its adapter.
+
+Owns the session, the key-value cache in slots and the factors of the adapters in a pass. The graph (`onnx_graph.py` writes it beside the base) has no weights: it is
+given the arrays of the safetensors. The cache is bound as input and output alike, so that a pass writes its keys and values in place. Needs neither torch nor
+transformers; the arithmetic is compared with theirs in tests/unit/test_executors.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+from numpy.typing import NDArray
+
+from service.checkpoint import Base, CheckpointInvalid, ModelConfig
+from service.engine.executor import Logits, Row
+from service.engine.lora import FUSED, Array, FactorsUnfit, LowRank
+
+FILE = "model.onnx"
+PLACES = ("qkv", "o", "gate_up", "down")
+"""Where a layer multiplies by a matrix, in the order of FUSED."""
+EMBEDDING, NORM, HEAD = "model.embed_tokens.weight", "model.norm.weight", "lm_head.weight"
+IDS, POSITIONS, COS, SIN, WRITES, RECTANGLE, TOKENS, MASK, WANTED, ADAPTER_OF_TOKEN, LOGITS = (
+    "ids", "positions", "cos", "sin", "writes", "rectangle", "tokens", "mask", "wanted", "adapter_of_token", "logits",
+)  # fmt: skip
+FIRST_LENGTH = 512
+"""Positions of cache that a slot has at first; doubled when a row needs more."""
+LONG = 48
+"""A row of more tokens is run by itself: beside short ones it would make a rectangle of mostly nothing."""
+MOST_MIXES, MOST_BINDINGS = 16, 256
+"""How many sets of adapters are kept laid together, and how many of these and of neighbouring slots are kept bound."""
+
+_UNSEEN = np.float32(-1e30)
+_Factors = dict[str, Array]
+
+
+def norm_names(index: int) -> tuple[str, str]:
+    """Before attention, and after it."""
+    return f"model.layers.{index}.input_layernorm.weight", f"model.layers.{index}.post_attention_layernorm.weight"
+
+
+def projection_names(index: int, place: str) -> list[str]:
+    """The checkpoint's names of the matrices that are one under the other at a place."""
+    owner = "self_attn" if place in ("qkv", "o") else "mlp"
+    return [f"model.layers.{index}.{owner}.{name}.weight" for name in FUSED[PLACES.index(place)]]
+
+
+def matrix_name(index: int, place: str) -> str:
+    return f"layers.{index}.{place}"
+
+
+def factor_names(index: int, place: str) -> tuple[str, str]:
+    """Down and up."""
+    return f"layers.{index}.{place}.lora_a", f"layers.{index}.{place}.lora_b"
+
+
+def columns_name(place: str) -> str:
+    """(adapters + 1, ranks): which of the ranks at a place are whose; the last row is nobody's."""
+    return f"{place}.ranks_of_adapter"
+
+
+def cache_name(index: int, which: str) -> str:
+    return f"past.{index}.{which}"
+
+
+def present_name(index: int, which: str) -> str:
+    return f"present.{index}.{which}"
+
+
+class OnnxExecutor:
+    """Implements `Executor` on ONNX Runtime's CPU provider, in float32.
+
+    The cache of a layer is (slot, kv_head, position, head_dim) for keys and for values, as long as the longest sequence so far needs.
+    """
+
+    def __init__(self, base: Base, *, num_slots: int, threads: int | None = None) -> None:
+        self.config, self.num_slots, self.prefix_lm = base.config, num_slots, base.config.prefix_lm
+        self.context_length, self.vocab_size = base.config.context_length, base.config.vocab_size
+        self._sizes = base.config.projection_sizes
+        self._session = _session(base.path / FILE, _arrays(base), threads)
+        self._adapters: dict[str, list[tuple[Array, Array] | None]] = {}
+        self._mixes: dict[tuple[str, ...], _Factors] = {}
+        self._bindings: dict[tuple[tuple[str, ...], tuple[int, int]], onnxruntime.IOBinding] = {}
+        self._rotations = dict(zip((COS, SIN), _rotations(base.config), strict=True))
+        self._length = 0
+        self._cache: dict[str, Array] = {}
+        self._lengthen(min(FIRST_LENGTH, self.context_length))
+
+    def load_adapter(self, digest: str, adapter: LowRank) -> None:
+        """Make an adapter usable under its digest.
+
+        Raises: CheckpointInvalid when a factor fits no projection of this base.
+        """
+        try:
+            adapter.check_fits(self.config.num_layers, self._sizes)
+        except FactorsUnfit as error:
+            raise CheckpointInvalid(str(error)) from None
+        self._adapters[digest] = [adapter.fused(index, names, self._sizes) for index, _, names in self._places()]
+
+    def unload_adapter(self, digest: str) -> None:
+        self._adapters.pop(digest, None)
+        self._mixes = {names: factors for names, factors in self._mixes.items() if digest not in names}
+        self._bindings.clear()
+
+    def forward(self, rows: Sequence[Row]) -> list[Logits]:
+        """See `Executor.forward`."""
+        end = max(row.start + len(row.token_ids) for row in rows)
+        assert all(row.token_ids for row in rows) and end <= self.context_length, "a row leaves the context"
+        if end > self._length:
+            self._lengthen(min(self.context_length, max(end, 2 * self._length)))
+        short = [row for row in rows if len(row.token_ids) <= LONG]
+        logits = dict(zip(short, self._run(short), strict=True)) if short else {}
+        for row in rows:
+            if len(row.token_ids) > LONG:
+                logits[row] = self._run([row])[0] if row.start else self._begun(row)
+        return [logits[row] for row in rows]
+
+    # --- a pass -------------------------------------------------------------------------------------------------------
+
+    def _begun(self, row: Row) -> Logits:
+        """A long row that is the first of its sequence: in a cache of its own size, so that it need not look past its end."""
+        fresh = {name: np.empty((1, cache.shape[1], len(row.token_ids), cache.shape[3]), np.float32) for name, cache in self._cache.items()}
+        logits = self._run([row], fresh)[0]
+        for name, cache in self._cache.items():
+            cache[row.slot, :, : len(row.token_ids)] = fresh[name][0]
+        return logits
+
+    def _run(self, rows: Sequence[Row], fresh: dict[str, Array] | None = None) -> list[Logits]:
+        """One pass over the slots from the lowest to the highest of the rows, or over caches that are only theirs."""
+        first, last = min(row.slot for row in rows), max(row.slot for row in rows)
+        caches = fresh or {name: cache[first : last + 1] for name, cache in self._cache.items()}
+        slots, _, length, _ = caches[cache_name(0, "key")].shape
+        lengths = np.array([len(row.token_ids) for row in rows])
+        width, ends = int(lengths.max()), lengths.cumsum()
+        of_row = np.repeat(np.arange(len(rows)), lengths)
+        slot = np.array([row.slot - first for row in rows])[of_row]
+        place = np.arange(ends[-1]) - (ends - lengths)[of_row]
+        position = np.array([row.start for row in rows])[of_row] + place
+        prefix = np.array([row.num_prefix for row in rows])[of_row]
+        in_rectangle = slot * width + place
+        rectangle = np.zeros(slots * width, np.int64)
+        rectangle[in_rectangle] = np.arange(len(place))
+        heads = np.arange(self.config.num_kv_heads)
+        sees = np.full((slots * width, length), _UNSEEN)
+        sees[in_rectangle] = np.where(np.arange(length) < np.where(place < prefix, prefix, position + 1)[:, None], np.float32(0), _UNSEEN)
+        names = tuple(sorted({row.adapter for row in rows if row.adapter is not None}))
+        whose = np.array([len(names) if row.adapter is None else names.index(row.adapter) for row in rows])
+        logits = np.empty((sum(row.num_logits for row in rows), self.vocab_size), np.float32)
+        given = {
+            IDS: np.array([token for row in rows for token in row.token_ids]), POSITIONS: position,
+            WRITES: np.stack(np.broadcast_arrays(slot[:, None], heads, position[:, None]), axis=-1), RECTANGLE: rectangle, TOKENS: in_rectangle,
+            MASK: sees.reshape(slots, 1, width, length), WANTED: np.concatenate([np.arange(e - r.num_logits, e) for r, e in zip(rows, ends, strict=True)]),
+            ADAPTER_OF_TOKEN: whose[of_row],
+        }  # fmt: skip
+        bound = self._bound(names, (first, last)) if fresh is None else self._binding(names, fresh)
+        kept = [_bind_input(bound, name, array) for name, array in given.items()]
+        bound.bind_output(LOGITS, "cpu", 0, np.float32, logits.shape, logits.ctypes.data)
+        self._session.run_with_iobinding(bound)
+        del kept
+        return np.split(logits, np.cumsum([row.num_logits for row in rows])[:-1])
+
+    def _bound(self, names: tuple[str, ...], slots: tuple[int, int]) -> onnxruntime.IOBinding:
+        """What stays the same from pass to pass is bound once: the cache of neighbouring slots, and factors."""
+        key = (names, slots)
+        if key not in self._bindings:
+            first, last = slots
+            self._bindings[key] = self._binding(names, {name: cache[first : last + 1] for name, cache in self._cache.items()})
+            while len(self._bindings) > MOST_BINDINGS:
+                del self._bindings[next(iter(self._bindings))]
+        return self._bindings[key]
+
+    def _binding(self, names: tuple[str, ...], caches: dict[str, Array]) -> onnxruntime.IOBinding:
+        bound = self._session.io_binding()
+        for name, array in (self._rotations | self._mixed(names) | caches).items():
+            bound.bind_input(name, "cpu", 0, np.float32, array.shape, array.ctypes.data)
+        for name, cache in caches.items():
+            bound.bind_output(name.replace("past", "present", 1), "cpu", 0, np.float32, cache.shape, cache.ctypes.data)
+        return bound
+
+    def _mixed(self, names: tuple[str, ...]) -> _Factors:
+        """The factors of some adapters laid together; every token gets those of its own."""
+        if names not in self._mixes:
+            self._mixes[names] = self._laid_together([self._adapters[name] for name in names])
+            while len(self._mixes) > MOST_MIXES:
+                gone = next(iter(self._mixes))
+                del self._mixes[gone]
+                self._bindings = {key: bound for key, bound in self._bindings.items() if key[0] != gone}
+        return self._mixes[names]
+
+    def _laid_together(self, adapters: Sequence[list[tuple[Array, Array] | None]]) -> _Factors:
+        ranks = {place: [max((f[0].shape[0] for f in adapter[PLACES.index(place) :: len(PLACES)] if f is not None), default=0) for adapter in adapters] for place in PLACES}
+        mixed: _Factors = {}
+        for place, counts in ranks.items():
+            columns = np.zeros((len(adapters) + 1, max(1, sum(counts))), np.float32)
+            for number, (count, end) in enumerate(zip(counts, np.cumsum(counts, dtype=int), strict=True)):
+                columns[number, end - count : end] = 1.0
+            mixed[columns_name(place)] = columns
+        for at, (index, place, names) in enumerate(self._places()):
+            total = mixed[columns_name(place)].shape[1]
+            down = np.zeros((total, self._sizes[names[0]][1]), np.float32)
+            up = np.zeros((sum(self._sizes[name][0] for name in names), total), np.float32)
+            for adapter, end, count in zip(adapters, np.cumsum(ranks[place], dtype=int), ranks[place], strict=True):
+                if (factors := adapter[at]) is not None:
+                    begin = end - count
+                    down[begin : begin + factors[0].shape[0]], up[:, begin : begin + factors[1].shape[1]] = factors
+            mixed.update(zip(factor_names(index, place), (down, up), strict=True))
+        return mixed
+
+    # --- set-up -------------------------------------------------------------------------------------------------------
+
+    def _places(self) -> Iterator[tuple[int, str, tuple[str, ...]]]:
+        """Every matrix of the base: its layer, its place and the projections in it."""
+        return ((index, place, names) for index in range(self.config.num_layers) for place, names in zip(PLACES, FUSED, strict=True))
+
+    def _lengthen(self, length: int) -> None:
+        """Give every slot room for that many positions."""
+        shape = (self.num_slots, self.config.num_kv_heads, length, self.config.head_dim)
+        for index in range(self.config.num_layers):
+            for which in ("key", "value"):
+                name = cache_name(index, which)
+                longer = np.zeros(shape, np.float32)  # pages of zeros cost nothing until they are written; what was never written is never seen, but must be a number
+                if name in self._cache:
+                    longer[:, :, : self._length] = self._cache[name]
+                self._cache[name] = longer
+        self._length = length
+        self._bindings.clear()
+
+
+def _bind_input(bound: onnxruntime.IOBinding, name: str, array: Array | NDArray[np.int64]) -> onnxruntime.OrtValue:
+    """Bind an array where it lies; what is returned must outlive the pass."""
+    value = onnxruntime.OrtValue.ortvalue_from_numpy(array)
+    bound.bind_ortvalue_input(name, value)
+    return value
+
+
+def _arrays(base: Base) -> dict[str, Array]:
+    """The initializers of the graph: the base's weights in float32, projections of one input under each other."""
+    config, found = base.config, {name: array.astype(np.float32) for name, array in base.weights()}
+    try:
+        out = {name: found[name] for name in (EMBEDDING, NORM, *(() if config.tied_embeddings else (HEAD,)))}
+        for index in range(config.num_layers):
+            out |= {name: found[name] for name in norm_names(index)}
+            out |= {matrix_name(index, place): np.concatenate([found[name] for name in projection_names(index, place)]) for place in PLACES}
+    except KeyError as error:
+        raise CheckpointInvalid(f"the checkpoint lacks {error.args[0]}") from None
+    return out
+
+
+def _session(graph: Path, arrays: dict[str, Array], threads: int | None) -> onnxruntime.InferenceSession:
+    """Raises: CheckpointInvalid."""
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads or 0
+    options.log_severity_level = 3
+    options.add_external_initializers(list(arrays), [onnxruntime.OrtValue.ortvalue_from_numpy(array) for array in arrays.values()])
+    try:
+        return onnxruntime.InferenceSession(str(graph), options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # onnxruntime's own are of several types without a common one
+        raise CheckpointInvalid(f"{graph}: {error}") from error
+
+
+def _rotations(c: ModelConfig) -> tuple[Array, Array]:
+    """cos and sin of the rotary angles, (context_length, head_dim / 2)."""
+    rates = c.rope_theta ** -(np.arange(0, c.head_dim, 2, dtype=np.float32) / np.float32(c.head_dim))
+    angles = np.outer(np.arange(c.context_length, dtype=np.float32), rates.astype(np.float32))
+    return np.cos(angles), np.sin(angles)
