@@ -28,7 +28,7 @@ _BASE_CHANGING = ("pissa", "olora", "corda", "loftq", "lora_ga")
 
 @dataclass(frozen=True, slots=True)
 class Adapter:
-    """A LoRA adapter; `size_bytes` of its weights, `calibration` of its confidences. Built by `read_adapter`."""
+    """A LoRA adapter; `size_bytes` of its weights, `calibration` of its confidences, `examples` of its reports (for drafts). Built by `read_adapter`."""
 
     adapter_id: str
     schema_id: str
@@ -40,6 +40,7 @@ class Adapter:
     size_bytes: int
     weights: LowRank = field(repr=False, compare=False)
     calibration: Calibration = UNCALIBRATED
+    examples: tuple[str, ...] = field(default=(), repr=False)
 
 
 def read_adapter(path: Path) -> Adapter:
@@ -64,10 +65,13 @@ def read_adapter(path: Path) -> Adapter:
         names = {key: str(facts[key]) for key in ("adapter_id", "schema_id", "schema_digest", "base_digest")}
     except (KeyError, TypeError, ValueError) as error:
         raise CheckpointInvalid(f"{path}: adapter_config.json or metadata.json lacks {error}") from error
+    examples = facts.get("examples", [])
+    if not isinstance(examples, list) or not all(isinstance(one, str) for one in examples):
+        raise CheckpointInvalid(f"{path / 'metadata.json'}: examples are not a list of texts")
     if names["adapter_id"] == BASE_ADAPTER_ID:
         raise CheckpointInvalid(f"{path / 'metadata.json'}: adapter_id {BASE_ADAPTER_ID!r} is taken: it asks for the base itself")
     weights = LowRank(_factors(dict(read_tensors(file)), file, rank), alpha / rank)
-    return Adapter(**names, adapter_digest=digest_of([file]), rank=rank, lora_alpha=alpha, size_bytes=file.stat().st_size, weights=weights, calibration=calibration)
+    return Adapter(**names, adapter_digest=digest_of([file]), rank=rank, lora_alpha=alpha, size_bytes=file.stat().st_size, weights=weights, calibration=calibration, examples=tuple(examples))
 
 
 def _factors(tensors: dict[str, _Array], file: Path, rank: int) -> dict[tuple[int, str], tuple[_Array, _Array]]:

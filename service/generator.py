@@ -237,7 +237,7 @@ class Generator:
         adapter = None if plan.adapter is None else plan.adapter.adapter_digest
         job = Job(
             plan.prompt_ids, self._base.config.eos_ids, plan.max_new_tokens, adapter, matcher, options.temperature, options.seed, deadline,
-            start.token_ids, start.vetoed, listener, plan.closer, plan.closing_room,
+            start.token_ids, start.vetoed, listener, plan.closer, plan.closing_room, plan.examples,
         )  # fmt: skip
         try:
             return await asyncio.wrap_future(self._engine.submit(job))

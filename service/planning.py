@@ -30,7 +30,7 @@ CLOSING_ROOM = 256
 class Plan:
     """A request made ready: everything an attempt needs but its seed.
 
-    `closer`: what keeps the report such that it can be ended, once at most `closing_room` tokens of room are left; None where there is no mask to follow.
+    `examples`: reports of the adapter's, in tokens. `closer`: what keeps the report such that it can be ended, once at most `closing_room` tokens of room are left; None where there is no mask to follow.
     """
 
     admitted: AdmittedSchema
@@ -43,6 +43,7 @@ class Plan:
     grounding: Grounding
     closer: Closer | None
     closing_room: int
+    examples: tuple[tuple[int, ...], ...]
 
 
 class Planner:
@@ -50,6 +51,7 @@ class Planner:
 
     def __init__(self, base: Base, store: AdapterStore, catalog: Catalog, grammars: GrammarSource, closer: Closer | None) -> None:
         self._base, self._store, self._catalog, self._grammars, self._closer = base, store, catalog, grammars, closer
+        self._examples_of: dict[str, tuple[tuple[int, ...], ...]] = {}
         self._shortest: dict[str, int | None] = {}
         self._lock = threading.Lock()
 
@@ -69,7 +71,14 @@ class Planner:
         if grounding is Grounding.STRICT and room <= watched:  # the texts may demand a longer report than the schema does
             self._room(len(prompt_ids), request.options.max_new_tokens, self._shortest_way(grammar) or 1)
         saved = len(with_schema) - len(prompt_ids)
-        return Plan(admitted, ReportValidator(admitted.schema), grammar, adapter, prompt_ids, room, saved, grounding, closer, watched)
+        return Plan(admitted, ReportValidator(admitted.schema), grammar, adapter, prompt_ids, room, saved, grounding, closer, watched, self._examples(adapter))
+
+    def _examples(self, adapter: Adapter | None) -> tuple[tuple[int, ...], ...]:
+        if adapter is None:
+            return ()
+        if adapter.adapter_digest not in self._examples_of:
+            self._examples_of[adapter.adapter_digest] = tuple(tuple(self._base.tokenizer.encode(text, add_special_tokens=False).ids) for text in adapter.examples)
+        return self._examples_of[adapter.adapter_digest]
 
     def _room(self, num_prompt_tokens: int, asked: int | None, shortest: int) -> int:
         """How many tokens may be written: what was asked, or the default as far as the context holds it; never fewer than the shortest report takes."""

@@ -40,12 +40,12 @@ LATENCY_COUNT = 20
 WARM_UP_COUNT = 2
 IN_FLIGHT = (1, 8, 32)
 IN_FLIGHT_COUNT = 64
-_PACKAGES = ("escribano", "torch", "numpy", "tokenizers", "llguidance", "jsonschema", "jsonschema-rs")
+_PACKAGES = ("escribano", "onnxruntime", "numpy", "tokenizers", "llguidance", "jsonschema", "jsonschema-rs")
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """How the cells are decoded; `threads` None is torch's own choice."""
+    """How the cells are decoded; `threads` None is one for each core."""
 
     concurrency: int = DEFAULT_CONCURRENCY
     device: str = "cpu"
@@ -238,11 +238,9 @@ def _told(path: str | Path) -> str:
 
 
 def _facts(settings: Settings, seed: int, told: str) -> dict[str, Any]:
-    import torch
-
     found = {name: _version(name) for name in _PACKAGES}
     return {
-        "command": told, "seed": seed, "concurrency": settings.concurrency, "device": settings.device, "threads": torch.get_num_threads(),
+        "command": told, "seed": seed, "concurrency": settings.concurrency, "device": settings.device, "threads": settings.threads or os.cpu_count(),
         "cpu_count": os.cpu_count(), "machine": platform.machine(), "versions": {"python": platform.python_version(), **found},
         "decoding_code": decoding_code(),
     }  # fmt: skip

@@ -13,6 +13,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from service.engine.onnx_graph import write_graph
+
 EMBEDDED = Path(__file__).parent.parent / "service" / "embedded"
 BASE_FILES = ("model.safetensors", "config.json", "tokenizer.json", "tokenizer_config.json", "metadata.json")
 ADAPTER_FILES = ("adapter_model.safetensors", "adapter_config.json", "metadata.json")
@@ -27,8 +29,10 @@ class BundleInvalid(ValueError):
 
 
 def bundle_base(source: Path, target: Path = EMBEDDED, scores: dict[str, Any] | None = None) -> Path:
-    """Copy a base into the package. Raises: BundleInvalid."""
-    return _bundled(source, target / "base", BASE_FILES, scores, base_card)
+    """Copy a base into the package, with the graph that runs it. Raises: BundleInvalid."""
+    bundled = _bundled(source, target / "base", BASE_FILES, scores, base_card)
+    write_graph(bundled)
+    return bundled
 
 
 def bundle_adapter(source: Path, target: Path = EMBEDDED, scores: dict[str, Any] | None = None) -> Path:

@@ -30,6 +30,8 @@ from training.objective import completion_loss, losses
 from training.synthesize import Pair
 from training.tagging import IGNORED, UNTAGGED
 
+EXAMPLES = 3
+"""Reports that an adapter's metadata keeps: what serving guesses its drafts from (`service/engine/drafting.py`)."""
 TARGETS = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
 
 
@@ -150,6 +152,7 @@ def finetune(base: str, pairs: Iterable[Pair], output: Path, plan: FinetunePlan,
     tokenizer = AutoTokenizer.from_pretrained(folder)
     model = load_base(folder, plan, device)
     tokenizer.pad_token = tokenizer.pad_token or tokenizer.eos_token
+    pairs = list(pairs)
     data, too_long = dataset(tokenizer, pairs, plan.max_length, asking)
     work = output / ".work"
     trainer = CompletionTrainer(
@@ -160,6 +163,7 @@ def finetune(base: str, pairs: Iterable[Pair], output: Path, plan: FinetunePlan,
     began = time.monotonic()
     result = trainer.train(resume_from_checkpoint=any(work.glob("checkpoint-*")))
     facts = {
+        "examples": [pair.report for pair in pairs[:EXAMPLES]],
         "kind": "adapter", "adapter_id": output.name, "schema_id": schema_id, "schema_digest": schema_digest, "base_digest": base_digest(folder),
         "rank": plan.rank, "lora_alpha": plan.lora_alpha, "plan": asdict(plan), "pairs": len(data), "pairs_too_long": too_long, "data_hash": data_hash,
         "steps": trainer.state.global_step, "train_loss": result.training_loss, "minutes": round((time.monotonic() - began) / 60, 2),

@@ -1,46 +1,51 @@
 """Drafts: tokens that probably come next, guessed without the model, so that one forward pass can judge several.
 
-A report mostly copies: words of its prompt, and names of properties that it has written before. So what followed the last tokens when they stood somewhere before is
-guessed to follow them again. Owns the guess and how long a one is worth making; a wrong guess costs time and changes no output (`service/engine/sequence.py` takes
+A report mostly copies: words of its prompt, names of properties that it has written before, and the form of other reports of its schema. So what followed the last
+tokens when they stood somewhere before is guessed to follow them again. Owns the guess and how long a one is worth making; a wrong guess costs time and changes no output (`service/engine/sequence.py` takes
 a token only where the model would have chosen it). Source: prompt lookup decoding (A. Saxena, 2023), after Leviathan et al., "Fast Inference from Transformers via
 Speculative Decoding" (2023).
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 MOST_MATCHED = 8
 """How many tokens back two places are compared."""
-MOST_PLACES = 32
-"""How many places a token is looked up at, the latest ones: of a comma there are too many, and none tells anything."""
+MOST_PLACES = 48
+"""How many places are compared, the latest ones."""
 FIRST_WIDTH, MOST_WIDTH = 4, 16
 
 
 @dataclass(slots=True)
 class Lookup:
-    """Guesses what follows by what has followed. `width`: how many tokens the next guess may have, more after guesses that were right."""
+    """Guesses what follows by what has followed. `width`: how many tokens the next guess may have, more after guesses that were right.
+
+    `after`: where each token stands, and each two tokens in a row, by the place of the last.
+    """
 
     known: list[int] = field(default_factory=list)
-    places: dict[int, list[int]] = field(default_factory=dict)
+    after: dict[tuple[int, int] | int, list[int]] = field(default_factory=dict)
     width: int = FIRST_WIDTH
-    cursor: int = 0
 
-    def extend(self, token_ids: Sequence[int]) -> None:
-        """Tokens of the prompt or the output that come next."""
-        for at, token in enumerate(token_ids, len(self.known)):
-            self.places.setdefault(token, []).append(at)
-        self.known.extend(token_ids)
+    def extend(self, token_ids: Iterable[int]) -> None:
+        """Tokens that come next."""
+        for token in token_ids:
+            at = len(self.known)
+            self.after.setdefault(token, []).append(at)
+            if at:
+                self.after.setdefault((self.known[-1], token), []).append(at)
+            self.known.append(token)
 
     def guess(self, most: int) -> tuple[int, ...]:
-        """At most ``most`` tokens that may follow all that is known."""
+        """At most ``most`` tokens that may follow all that is known: what followed where most of the last tokens are the same, and of such places at the latest."""
         last = len(self.known) - 1
-        before = [at for at in self.places[self.known[-1]][-MOST_PLACES - 1 :] if at != last]
+        both = self.after.get((self.known[-2], self.known[-1]), []) if last else []
+        before = (both if len(both) > 1 else self.after[self.known[-1]])[-MOST_PLACES - 1 : -1]
         if not before or most <= 0:
             return ()
-        best = max(before, key=lambda at: (self._matched(at, last), at >= self.cursor, -at))
-        self.cursor = best
+        best = max(before, key=lambda at: (self._matched(at, last), at))
         return tuple(self.known[best + 1 : best + 1 + min(most, self.width)])
 
     def learn(self, guessed: int, right: int) -> None:

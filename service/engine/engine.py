@@ -55,7 +55,7 @@ class Engine:
         self.executor, self.max_queue, self.step_tokens, self.draft_tokens = executor, max_queue, step_tokens, draft_tokens
         self._queue: deque[Sequence] = deque()
         self._running: list[Sequence] = []
-        self._free = list(range(executor.num_slots))
+        self._free = list(reversed(range(executor.num_slots)))  # the first ones first
         self._wake = threading.Condition()
         self._closed = False
         self._thread = threading.Thread(target=self._loop, name="escribano-engine", daemon=True)

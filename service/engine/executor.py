@@ -1,6 +1,6 @@
 """What the engine needs of a model: rows of token ids in, logits out.
 
-Owns the protocol only. `torch_executor.py` implements it; tests bring random ones.
+Owns the protocol only. `onnx_executor.py` and `torch_executor.py` implement it, `loading.py` chooses; tests bring random ones.
 """
 
 from __future__ import annotations

@@ -8,6 +8,8 @@ transformers; the arithmetic is compared with theirs in tests/unit/test_executor
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 
 import numpy as np
@@ -25,9 +27,11 @@ EMBEDDING, NORM, HEAD = "model.embed_tokens.weight", "model.norm.weight", "lm_he
 IDS, POSITIONS, COS, SIN, WRITES, RECTANGLE, TOKENS, MASK, WANTED, ADAPTER_OF_TOKEN, LOGITS = (
     "ids", "positions", "cos", "sin", "writes", "rectangle", "tokens", "mask", "wanted", "adapter_of_token", "logits",
 )  # fmt: skip
-FIRST_LENGTH = 512
-"""Positions of cache that a slot has at first; doubled when a row needs more."""
-LONG = 48
+GROUP = 8
+"""Slots that are run together, in one rectangle of slots, places and positions: attention looks at all of it, used or not."""
+FIRST_LENGTH, GROWTH = 512, 1.25
+"""Positions that a group's cache has at first, and times how many when a row needs more."""
+LONG = 12
 """A row of more tokens is run by itself: beside short ones it would make a rectangle of mostly nothing."""
 MOST_MIXES, MOST_BINDINGS = 16, 256
 """How many sets of adapters are kept laid together, and how many of these and of neighbouring slots are kept bound."""
@@ -69,11 +73,34 @@ def present_name(index: int, which: str) -> str:
     return f"present.{index}.{which}"
 
 
-class OnnxExecutor:
-    """Implements `Executor` on ONNX Runtime's CPU provider, in float32.
+@dataclass
+class _Cache:
+    """Keys and values of a group of slots: by layer and which, (slot, kv_head, position, head_dim). `ends`: positions that are written, by slot."""
 
-    The cache of a layer is (slot, kv_head, position, head_dim) for keys and for values, as long as the longest sequence so far needs.
-    """
+    arrays: dict[str, Array]
+    ends: list[int]
+
+    @classmethod
+    def empty(cls, config: ModelConfig, slots: int) -> _Cache:
+        shape = (slots, config.num_kv_heads, min(FIRST_LENGTH, config.context_length), config.head_dim)
+        names = [cache_name(index, which) for index in range(config.num_layers) for which in ("key", "value")]
+        return cls({name: np.zeros(shape, np.float32) for name in names}, [0] * slots)
+
+    @property
+    def length(self) -> int:
+        return int(next(iter(self.arrays.values())).shape[2])
+
+    def resize(self, length: int) -> None:
+        """Give every slot that many positions. What no sequence has written is never seen, but must be a number."""
+        both = min(length, self.length)
+        for name, old in self.arrays.items():
+            new = np.zeros((*old.shape[:2], length, old.shape[3]), np.float32)
+            new[:, :, :both] = old[:, :, :both]
+            self.arrays[name] = new
+
+
+class OnnxExecutor:
+    """Implements `Executor` on ONNX Runtime's CPU provider, in float32."""
 
     def __init__(self, base: Base, *, num_slots: int, threads: int | None = None) -> None:
         self.config, self.num_slots, self.prefix_lm = base.config, num_slots, base.config.prefix_lm
@@ -84,9 +111,7 @@ class OnnxExecutor:
         self._mixes: dict[tuple[str, ...], _Factors] = {}
         self._bindings: dict[tuple[tuple[str, ...], tuple[int, int]], onnxruntime.IOBinding] = {}
         self._rotations = dict(zip((COS, SIN), _rotations(base.config), strict=True))
-        self._length = 0
-        self._cache: dict[str, Array] = {}
-        self._lengthen(min(FIRST_LENGTH, self.context_length))
+        self._caches = [_Cache.empty(base.config, min(GROUP, num_slots - first)) for first in range(0, num_slots, GROUP)]
 
     def load_adapter(self, digest: str, adapter: LowRank) -> None:
         """Make an adapter usable under its digest.
@@ -106,32 +131,41 @@ class OnnxExecutor:
 
     def forward(self, rows: Sequence[Row]) -> list[Logits]:
         """See `Executor.forward`."""
-        end = max(row.start + len(row.token_ids) for row in rows)
-        assert all(row.token_ids for row in rows) and end <= self.context_length, "a row leaves the context"
-        if end > self._length:
-            self._lengthen(min(self.context_length, max(end, 2 * self._length)))
-        short = [row for row in rows if len(row.token_ids) <= LONG]
-        logits = dict(zip(short, self._run(short), strict=True)) if short else {}
-        for row in rows:
-            if len(row.token_ids) > LONG:
-                logits[row] = self._run([row])[0] if row.start else self._begun(row)
+        assert all(row.token_ids and row.start + len(row.token_ids) <= self.context_length for row in rows), "a row leaves the context"
+        logits: dict[Row, Logits] = {}
+        for number, group in groupby(sorted(rows, key=lambda row: row.slot), lambda row: row.slot // GROUP):
+            together = list(group)
+            self._make_room(self._caches[number], number * GROUP, together)
+            short = [row for row in together if len(row.token_ids) <= LONG]
+            logits.update(zip(short, self._run(short) if short else (), strict=True))
+            logits.update((row, self._run([row])[0] if row.start else self._begun(row)) for row in together if len(row.token_ids) > LONG)
         return [logits[row] for row in rows]
+
+    def _make_room(self, cache: _Cache, first: int, rows: Sequence[Row]) -> None:
+        """Positions for what the rows add; fewer where a group has many more than its sequences take."""
+        for row in rows:
+            cache.ends[row.slot - first] = row.start + len(row.token_ids)
+        needed = max(cache.ends)
+        begins = any(row.start == 0 for row in rows)
+        if needed > cache.length or (begins and cache.length > FIRST_LENGTH and GROWTH**3 * needed < cache.length):
+            cache.resize(min(self.context_length, max(FIRST_LENGTH, round(GROWTH * needed))))
+            self._bindings = {key: bound for key, bound in self._bindings.items() if key[1][0] // GROUP != first // GROUP}
 
     # --- a pass -------------------------------------------------------------------------------------------------------
 
     def _begun(self, row: Row) -> Logits:
         """A long row that is the first of its sequence: in a cache of its own size, so that it need not look past its end."""
-        fresh = {name: np.empty((1, cache.shape[1], len(row.token_ids), cache.shape[3]), np.float32) for name, cache in self._cache.items()}
+        kept, slot, length = self._caches[row.slot // GROUP], row.slot % GROUP, len(row.token_ids)
+        fresh = {name: np.empty((1, array.shape[1], length, array.shape[3]), np.float32) for name, array in kept.arrays.items()}
         logits = self._run([row], fresh)[0]
-        for name, cache in self._cache.items():
-            cache[row.slot, :, : len(row.token_ids)] = fresh[name][0]
+        for name, array in kept.arrays.items():
+            array[slot, :, :length] = fresh[name][0]
         return logits
 
     def _run(self, rows: Sequence[Row], fresh: dict[str, Array] | None = None) -> list[Logits]:
-        """One pass over the slots from the lowest to the highest of the rows, or over caches that are only theirs."""
-        first, last = min(row.slot for row in rows), max(row.slot for row in rows)
-        caches = fresh or {name: cache[first : last + 1] for name, cache in self._cache.items()}
-        slots, _, length, _ = caches[cache_name(0, "key")].shape
+        """One pass over the slots of a group from the lowest to the highest of the rows, or over a cache that is only theirs."""
+        first, last = rows[0].slot, rows[-1].slot
+        slots, length = last - first + 1, self._caches[first // GROUP].length if fresh is None else len(rows[0].token_ids)
         lengths = np.array([len(row.token_ids) for row in rows])
         width, ends = int(lengths.max()), lengths.cumsum()
         of_row = np.repeat(np.arange(len(rows)), lengths)
@@ -165,8 +199,9 @@ class OnnxExecutor:
         """What stays the same from pass to pass is bound once: the cache of neighbouring slots, and factors."""
         key = (names, slots)
         if key not in self._bindings:
-            first, last = slots
-            self._bindings[key] = self._binding(names, {name: cache[first : last + 1] for name, cache in self._cache.items()})
+            first, last = slots[0] % GROUP, slots[1] % GROUP
+            cache = self._caches[slots[0] // GROUP]
+            self._bindings[key] = self._binding(names, {name: array[first : last + 1] for name, array in cache.arrays.items()})
             while len(self._bindings) > MOST_BINDINGS:
                 del self._bindings[next(iter(self._bindings))]
         return self._bindings[key]
@@ -213,19 +248,6 @@ class OnnxExecutor:
     def _places(self) -> Iterator[tuple[int, str, tuple[str, ...]]]:
         """Every matrix of the base: its layer, its place and the projections in it."""
         return ((index, place, names) for index in range(self.config.num_layers) for place, names in zip(PLACES, FUSED, strict=True))
-
-    def _lengthen(self, length: int) -> None:
-        """Give every slot room for that many positions."""
-        shape = (self.num_slots, self.config.num_kv_heads, length, self.config.head_dim)
-        for index in range(self.config.num_layers):
-            for which in ("key", "value"):
-                name = cache_name(index, which)
-                longer = np.zeros(shape, np.float32)  # pages of zeros cost nothing until they are written; what was never written is never seen, but must be a number
-                if name in self._cache:
-                    longer[:, :, : self._length] = self._cache[name]
-                self._cache[name] = longer
-        self._length = length
-        self._bindings.clear()
 
 
 def _bind_input(bound: onnxruntime.IOBinding, name: str, array: Array | NDArray[np.int64]) -> onnxruntime.OrtValue:

@@ -21,6 +21,7 @@ import onnx
 from onnx import TensorProto, helper
 
 from service.checkpoint import EMBEDDED_BASE, ModelConfig, read_json
+from service.engine.lora import FUSED
 from service.engine.onnx_executor import (
     ADAPTER_OF_TOKEN,
     COS,
@@ -31,8 +32,8 @@ from service.engine.onnx_executor import (
     LOGITS,
     MASK,
     NORM,
-    POSITIONS,
     PLACES,
+    POSITIONS,
     RECTANGLE,
     SIN,
     TOKENS,
@@ -45,7 +46,6 @@ from service.engine.onnx_executor import (
     norm_names,
     present_name,
 )
-from service.engine.lora import FUSED
 
 OPSET = 21
 FUSED_OPS = "com.microsoft"

@@ -10,6 +10,7 @@ from collections.abc import Callable, Collection
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from enum import Enum
+from itertools import chain
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,7 +38,8 @@ class Job:
 
     `written_ids` are the first tokens of the output, taken as given; `vetoed` may not follow them. `listener` is told, in the engine's thread after each step, the
     tokens that have a log-probability and these; it must be quick. With a `matcher` and a `closer`, an output that has at most
-    `closing_room` tokens of room left is kept such that it can be ended (`service/engine/budget.py`).
+    `closing_room` tokens of room left is kept such that it can be ended (`service/engine/budget.py`). `examples`: other outputs of the kind, for guesses at what comes next
+    (`service/engine/drafting.py`).
     """
 
     prompt_ids: tuple[int, ...]
@@ -53,6 +55,7 @@ class Job:
     listener: Listener | None = None
     closer: Closer | None = None
     closing_room: int = 0
+    examples: tuple[tuple[int, ...], ...] = ()
 
     def __post_init__(self) -> None:
         assert self.prompt_ids and self.eos_ids and self.max_new_tokens >= 1 and len(self.written_ids) <= self.max_new_tokens
@@ -112,6 +115,7 @@ class Sequence:
     _draw: np.random.Generator | None = None
     _budget: Budget | None = None
     _lookup: Lookup | None = None
+    _looked_up: int = 0
 
     def start(self, slot: int) -> None:
         """Take a slot; what is written already, and tokens that the grammar forces at the very start, go in with the prompt."""
@@ -154,8 +158,9 @@ class Sequence:
             return ()
         if self._lookup is None:
             self._lookup = Lookup()
-            self._lookup.extend(self.job.prompt_ids)
-        self._lookup.extend(self.output[len(self._lookup.known) - len(self.job.prompt_ids) :])
+            self._lookup.extend(chain(*self.job.examples, self.job.prompt_ids))
+        self._lookup.extend(self.output[self._looked_up :])
+        self._looked_up = len(self.output)
         return self._lookup.guess(most)
 
     def accept(self, row: Row, logits: Logits) -> None:

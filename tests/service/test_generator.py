@@ -357,8 +357,11 @@ async def test_a_full_queue_and_a_closed_engine_are_told(scripted: tuple[Generat
         more, pending = await asyncio.wait(pending, timeout=20, return_when=asyncio.FIRST_COMPLETED)
         done |= more
     assert all(isinstance(task.exception(), QueueFull) for task in done)
+    closing = asyncio.create_task(asyncio.to_thread(generator.close))
+    while not generator._engine.closed:  # before the pass that is held back may end: what could still be written would be written
+        await asyncio.sleep(0.01)
     executor.gate.set()
-    await asyncio.to_thread(generator.close)
+    await closing
     assert all(isinstance(error, ShuttingDown) for error in await asyncio.gather(*pending, return_exceptions=True))
     for schema in ("verdict", VERDICT):
         with pytest.raises(ShuttingDown):

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from collections.abc import Iterator
 
+import onnx
 import pytest
 from transformers import AutoTokenizer
 
 from schemas.catalog import Catalog
 from schemas.grounding import leaves
 from schemas.validation import SecondJudge
-from service.checkpoint import EMBEDDED, EMBEDDED_BASE
+from service.checkpoint import EMBEDDED, EMBEDDED_BASE, CheckpointInvalid, ModelConfig, read_json
 from service.demo import NOTES
+from service.engine.onnx_executor import FILE
+from service.engine.onnx_graph import build
 from service.errors import PromptTooLong
 from service.evidence import Status
 from service.generator import Generator
@@ -121,7 +126,7 @@ def test_the_shipped_base_is_ready_for_transformers() -> None:
 def test_the_weights_are_small_and_hold_no_pickle() -> None:
     files = [f for f in EMBEDDED.rglob("*") if f.is_file()]
     assert sum(f.stat().st_size for f in files) <= 40_000_000
-    assert {f.suffix for f in files} <= {".safetensors", ".json", ".md"}
+    assert {f.suffix for f in files} <= {".safetensors", ".json", ".md", ".onnx"}
 
 
 OTHERS = {
@@ -162,3 +167,44 @@ async def test_every_schema_of_the_catalog_has_an_adapter_that_reads_its_note(ge
 
 def test_the_catalog_and_the_shipped_adapters_are_the_same() -> None:
     assert {path.name for path in (EMBEDDED / "adapters").iterdir() if path.is_dir()} == set(Catalog.load().ids())
+
+
+@pytest.mark.parametrize("options", [DecodingOptions(), DecodingOptions(grounding=Grounding.OFF), DecodingOptions(mode=Mode.FREE), DecodingOptions(temperature=0.8, seed=5)], ids=str)
+async def test_drafts_save_passes_and_change_no_report(generator: Generator, monkeypatch: pytest.MonkeyPatch, options: DecodingOptions) -> None:
+    asked = [GenerationRequest(note, schema_id="agent_status", options=options) for note in NOTES.values()]
+    drafted = [await generator.generate(one) for one in asked]
+    monkeypatch.setattr(generator._engine, "draft_tokens", 0)
+    plainly = [await generator.generate(one) for one in asked]
+    assert [one.report_json for one in drafted] == [one.report_json for one in plainly]
+    assert [one.num_interventions for one in drafted] == [one.num_interventions for one in plainly]
+    assert sum(one.num_forward_passes for one in drafted) < 0.9 * sum(one.num_forward_passes for one in plainly)
+
+
+def test_the_graph_beside_the_base_is_that_of_its_sizes() -> None:
+    """`python -m service.engine.onnx_graph` writes it anew."""
+    config = ModelConfig.from_json(read_json(EMBEDDED_BASE / "config.json"), EMBEDDED_BASE)
+    assert onnx.load(EMBEDDED_BASE / FILE, load_external_data=False) == build(config)
+
+
+def test_serving_needs_neither_torch_nor_transformers() -> None:
+    """Imports of them fail in this process; the shipped base writes a report all the same, and no other module of training is there either."""
+    script = f"""
+import sys
+for name in ("torch", "transformers", "peft", "onnx", "safetensors.torch"):
+    sys.modules[name] = None
+from service.generator import Generator
+from service.request import GenerationRequest
+import service.cli, service.server
+generator = Generator.open()
+assert generator.generate_blocking(GenerationRequest({NOTES["English"]!r}, schema_id="agent_status")).valid
+generator.close()
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+
+
+def test_another_device_without_torch_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "torch", None)
+    monkeypatch.delitem(sys.modules, "service.engine.torch_executor", raising=False)
+    with pytest.raises(CheckpointInvalid, match=r"pip install 'escribano\[torch\]'"):
+        Generator.open(device="cuda")

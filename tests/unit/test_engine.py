@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from service.engine.drafting import Lookup
 from service.engine.engine import Engine, EngineClosed, EngineFull
 from service.engine.executor import Logits, Row
 from service.engine.matcher import DeadEnd
@@ -94,6 +95,80 @@ def test_the_end_token_is_not_part_of_the_output_whichever_it_is() -> None:
     with engine_of() as engine:
         found = done(engine, job(eos_ids=(EOS, *range(2, VOCAB)), max_new_tokens=50))
     assert found.ending is Ending.STOP and set(found.token_ids) <= {1}
+
+
+# --- drafts --------------------------------------------------------------------------------------------------------------
+
+PHRASE = (3, 7, 4, 9, 5, 8, 6, 10)
+
+
+def copying_job(**changes: Any) -> Job:
+    """The grammar leaves a choice at every token, and the words are those of the prompt."""
+    words = tuple(PHRASE[begin:end] for begin in range(3) for end in range(begin + 1, len(PHRASE) + 1))
+    return job((1, 2, *PHRASE, 1, 2), matcher=WordMatcher(words, VOCAB, EOS, forcing=False), **changes)
+
+
+def inclined() -> RandomExecutor:
+    """Random logits that are against ending, so that phrases are copied to their end."""
+    return RandomExecutor(VOCAB, bias=np.array([-20.0, *[0.0] * (VOCAB - 1)], np.float32))
+
+
+def test_what_is_copied_from_the_prompt_takes_few_passes_and_reads_the_same() -> None:
+    with engine_of(inclined(), draft_tokens=0) as engine:
+        plainly = done(engine, copying_job())
+    with engine_of(inclined()) as engine:
+        drafted = done(engine, copying_job())
+    assert plainly.num_forward_passes == len(plainly.token_ids) + 1
+    assert drafted.num_forward_passes <= plainly.num_forward_passes // 2
+    assert replace(drafted, num_forward_passes=0, queue_s=0, prefill_s=0, decode_s=0) == replace(
+        plainly, num_forward_passes=0, queue_s=0, prefill_s=0, decode_s=0, logprobs=drafted.logprobs
+    )
+    np.testing.assert_allclose(drafted.logprobs, plainly.logprobs, atol=1e-6)
+
+
+@pytest.mark.parametrize("temperature", [0.5, 1.5])
+def test_a_sample_is_the_same_with_and_without_drafts(temperature: float) -> None:
+    with engine_of(inclined(), draft_tokens=0) as plainly, engine_of(inclined()) as drafting:
+        for seed in range(40):
+            asked = [copying_job(temperature=temperature, seed=seed) for _ in range(2)]
+            assert done(plainly, asked[0]).token_ids == done(drafting, asked[1]).token_ids
+
+
+def test_no_more_is_guessed_than_a_pass_may_hold_and_the_output_has_room_for() -> None:
+    executor = inclined()
+    with engine_of(executor, draft_tokens=6) as engine:
+        found = [future.result(WAIT_S) for future in [engine.submit(copying_job(max_new_tokens=5)) for _ in range(3)]]
+    assert max(len(row.token_ids) for rows in executor.passes for row in rows if row.start) <= 1 + 6
+    assert max(row.start + len(row.token_ids) for rows in executor.passes for row in rows) <= 12 + 5
+    assert {one.ending for one in found} == {Ending.LENGTH} and {len(one.token_ids) for one in found} == {5}
+
+
+def test_other_outputs_help_to_guess_what_comes_next() -> None:
+    """The prompt says nothing of it."""
+    words = (PHRASE[:-1], (*PHRASE[:-2], 1, 2))
+    found = {}
+    for examples in ((), (PHRASE[:-1],)):
+        with engine_of(inclined()) as engine:
+            found[examples] = done(engine, job((1, 2, 11), matcher=WordMatcher(words, VOCAB, EOS, forcing=False), examples=examples))
+    bare, helped = found.values()
+    assert helped.token_ids == bare.token_ids and helped.num_forward_passes < bare.num_forward_passes / 2
+
+
+def test_what_followed_before_is_guessed_to_follow_again() -> None:
+    lookup = Lookup()
+    lookup.extend((1, 2, 3, 4, 9, 2, 3, 5, 6, 7))
+    lookup.extend((2, 3))
+    assert lookup.guess(2) == (5, 6), "of two places alike the latest"
+    assert lookup.guess(10) == (5, 6, 7, 2), "no more than it is wide"
+    lookup.learn(4, 4)
+    assert lookup.guess(10) == (5, 6, 7, 2, 3), "wider after a guess that was right; to the end of what is known"
+    lookup.learn(5, 0)
+    lookup.extend((4,))
+    assert lookup.guess(10) == (9, 2, 3, 5), "narrower after one that was wrong; where more is the same"
+    lookup.extend((9, 4))
+    assert lookup.guess(2) == (9, 4), "where the last two tokens never stood, the last one counts"
+    lookup.extend((11,))
+    assert lookup.guess(10) == () == lookup.guess(0), "nothing is known of it"
 
 
 def test_a_long_prompt_is_read_in_pieces_that_fit_a_step() -> None:

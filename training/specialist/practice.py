@@ -24,7 +24,7 @@ SHARE_ASKED = 0.7
 """Of a group's members."""
 SHARE_BOOKLESS = 0.3
 """Of the notes: told in frames around titles, as those of a schema are that has no book."""
-_SMALL = frozenset("the of a an in on by to de del la el los las en por un una".split())
+_SMALL = frozenset(["the", "of", "a", "an", "in", "on", "by", "to", "de", "del", "la", "el", "los", "las", "en", "por", "un", "una"])
 _NOT_SHOWN = frozenset(("title", "description", "examples", "x-grounding", "default", "$comment"))
 
 
