@@ -6,7 +6,7 @@ MINUTES ?= 150
 THREADS ?= $(shell nproc 2>/dev/null || echo 2)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve test lint proto train bench bench-peers bench-masks clean
+.PHONY: help demo serve test lint proto train bench bench-peers bench-masks bench-passes clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -50,6 +50,9 @@ bench-peers: .venv/.dev ## measure time and memory beside Outlines over transfor
 
 bench-masks: .venv/.dev ## measure what grounding costs: building a note's grammar, computing a mask; bench/masks.*
 	$(BIN)/escribano-train bench-masks --output bench
+
+bench-passes: .venv/.dev ## measure a forward pass in each executor, and how many a report takes; bench/passes.*
+	$(BIN)/escribano-train bench-passes --output bench
 
 clean: ## remove the environment and caches; runs/ stays
 	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -160,6 +160,27 @@ def bench_masks(
         main(base=base, count=count, seed=seed, output=output)
 
 
+def bench_passes(
+    output: Output = Path("bench"),
+    count: Annotated[int, typer.Option(min=1, help="Notes whose reports are written in each mode, with drafts and without.")] = 40,
+    seed: Seed = 20_001,
+    threads: Threads = None,
+) -> None:
+    """Measure what a forward pass of the shipped weights costs in each executor, and how many of them a report takes.
+
+    Writes passes.md and passes.json. Run nothing else beside it.
+
+    [bold]Example[/]
+
+      escribano-train bench-passes --count 40 --output bench/
+    """
+    from training.evaluate import SETUP_ERRORS
+    from training.passes import main
+
+    with failures_shown(*SETUP_ERRORS):
+        main(count=count, seed=seed, output=output, threads=threads)
+
+
 def rank_table(
     base: Annotated[Path, typer.Option(help="Directory of a base.", exists=True, file_okay=False)],
     output: Output,

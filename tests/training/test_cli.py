@@ -17,7 +17,7 @@ from training.options import SliceName
 from training.pairs_file import read_pairs
 from training.synthesize import pair
 
-COMMANDS = ("tokenizer", "synthesize", "curate", "pretrain", "finetune", "evaluate", "bench", "bench-peers", "bench-masks", "rank-table", "calibrate", "all")
+COMMANDS = ("tokenizer", "synthesize", "curate", "pretrain", "finetune", "evaluate", "bench", "bench-peers", "bench-masks", "bench-passes", "rank-table", "calibrate", "all")
 
 
 def run(*arguments: object) -> Result:
