@@ -7,7 +7,7 @@ transformers; the arithmetic is compared with theirs in tests/unit/test_executor
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
@@ -106,8 +106,9 @@ class OnnxExecutor:
         self.config, self.num_slots, self.prefix_lm = base.config, num_slots, base.config.prefix_lm
         self.context_length, self.vocab_size = base.config.context_length, base.config.vocab_size
         self._sizes = base.config.projection_sizes
-        self._session = _session(base.path / FILE, _arrays(base), threads)
-        self._adapters: dict[str, list[tuple[Array, Array] | None]] = {}
+        self._arrays = _arrays(base)  # the session looks at them where they lie
+        self._session = _session(base.path / FILE, self._arrays, threads)
+        self._adapters: dict[str, LowRank] = {}
         self._mixes: dict[tuple[str, ...], _Factors] = {}
         self._bindings: dict[tuple[tuple[str, ...], tuple[int, int]], onnxruntime.IOBinding] = {}
         self._rotations = dict(zip((COS, SIN), _rotations(base.config), strict=True))
@@ -122,12 +123,11 @@ class OnnxExecutor:
             adapter.check_fits(self.config.num_layers, self._sizes)
         except FactorsUnfit as error:
             raise CheckpointInvalid(str(error)) from None
-        self._adapters[digest] = [adapter.fused(index, names, self._sizes) for index, _, names in self._places()]
+        self._adapters[digest] = adapter
 
     def unload_adapter(self, digest: str) -> None:
+        """Rows that still ask for it fail; what is laid together of it goes with the next sets of adapters."""
         self._adapters.pop(digest, None)
-        self._mixes = {names: factors for names, factors in self._mixes.items() if digest not in names}
-        self._bindings.clear()
 
     def forward(self, rows: Sequence[Row]) -> list[Logits]:
         """See `Executor.forward`."""
@@ -188,27 +188,28 @@ class OnnxExecutor:
             MASK: sees.reshape(slots, 1, width, length), WANTED: np.concatenate([np.arange(e - r.num_logits, e) for r, e in zip(rows, ends, strict=True)]),
             ADAPTER_OF_TOKEN: whose[of_row],
         }  # fmt: skip
-        bound = self._bound(names, (first, last)) if fresh is None else self._binding(names, fresh)
+        factors = self._mixed(names)
+        bound = self._bound(names, factors, (first, last)) if fresh is None else self._binding(factors, fresh)
         kept = [_bind_input(bound, name, array) for name, array in given.items()]
         bound.bind_output(LOGITS, "cpu", 0, np.float32, logits.shape, logits.ctypes.data)
         self._session.run_with_iobinding(bound)
         del kept
         return np.split(logits, np.cumsum([row.num_logits for row in rows])[:-1])
 
-    def _bound(self, names: tuple[str, ...], slots: tuple[int, int]) -> onnxruntime.IOBinding:
+    def _bound(self, names: tuple[str, ...], factors: _Factors, slots: tuple[int, int]) -> onnxruntime.IOBinding:
         """What stays the same from pass to pass is bound once: the cache of neighbouring slots, and factors."""
         key = (names, slots)
         if key not in self._bindings:
             first, last = slots[0] % GROUP, slots[1] % GROUP
             cache = self._caches[slots[0] // GROUP]
-            self._bindings[key] = self._binding(names, {name: array[first : last + 1] for name, array in cache.arrays.items()})
+            self._bindings[key] = self._binding(factors, {name: array[first : last + 1] for name, array in cache.arrays.items()})
             while len(self._bindings) > MOST_BINDINGS:
                 del self._bindings[next(iter(self._bindings))]
         return self._bindings[key]
 
-    def _binding(self, names: tuple[str, ...], caches: dict[str, Array]) -> onnxruntime.IOBinding:
+    def _binding(self, factors: _Factors, caches: dict[str, Array]) -> onnxruntime.IOBinding:
         bound = self._session.io_binding()
-        for name, array in (self._rotations | self._mixed(names) | caches).items():
+        for name, array in (self._rotations | factors | caches).items():
             bound.bind_input(name, "cpu", 0, np.float32, array.shape, array.ctypes.data)
         for name, cache in caches.items():
             bound.bind_output(name.replace("past", "present", 1), "cpu", 0, np.float32, cache.shape, cache.ctypes.data)
@@ -216,38 +217,35 @@ class OnnxExecutor:
 
     def _mixed(self, names: tuple[str, ...]) -> _Factors:
         """The factors of some adapters laid together; every token gets those of its own."""
+        adapters = [self._adapters[name] for name in names]
         if names not in self._mixes:
-            self._mixes[names] = self._laid_together([self._adapters[name] for name in names])
+            self._mixes[names] = self._laid_together(adapters)
             while len(self._mixes) > MOST_MIXES:
                 gone = next(iter(self._mixes))
                 del self._mixes[gone]
                 self._bindings = {key: bound for key, bound in self._bindings.items() if key[0] != gone}
         return self._mixes[names]
 
-    def _laid_together(self, adapters: Sequence[list[tuple[Array, Array] | None]]) -> _Factors:
-        ranks = {place: [max((f[0].shape[0] for f in adapter[PLACES.index(place) :: len(PLACES)] if f is not None), default=0) for adapter in adapters] for place in PLACES}
+    def _laid_together(self, adapters: Sequence[LowRank]) -> _Factors:
+        """Their factors at each place one under the other (down) and side by side (up), and which of the ranks there are whose."""
         mixed: _Factors = {}
-        for place, counts in ranks.items():
-            columns = np.zeros((len(adapters) + 1, max(1, sum(counts))), np.float32)
-            for number, (count, end) in enumerate(zip(counts, np.cumsum(counts, dtype=int), strict=True)):
-                columns[number, end - count : end] = 1.0
+        for place, names in zip(PLACES, FUSED, strict=True):
+            found = [[adapter.fused(index, names, self._sizes) for index in range(self.config.num_layers)] for adapter in adapters]
+            ranks = [max((factors[0].shape[0] for factors in layers if factors is not None), default=0) for layers in found]
+            begins = np.cumsum([0, *ranks])
+            columns = np.zeros((len(adapters) + 1, max(1, begins[-1])), np.float32)
+            for number, rank in enumerate(ranks):
+                columns[number, begins[number] : begins[number] + rank] = 1.0
             mixed[columns_name(place)] = columns
-        for at, (index, place, names) in enumerate(self._places()):
-            total = mixed[columns_name(place)].shape[1]
-            down = np.zeros((total, self._sizes[names[0]][1]), np.float32)
-            up = np.zeros((sum(self._sizes[name][0] for name in names), total), np.float32)
-            for adapter, end, count in zip(adapters, np.cumsum(ranks[place], dtype=int), ranks[place], strict=True):
-                if (factors := adapter[at]) is not None:
-                    begin = end - count
-                    down[begin : begin + factors[0].shape[0]], up[:, begin : begin + factors[1].shape[1]] = factors
-            mixed.update(zip(factor_names(index, place), (down, up), strict=True))
+            num_out, num_in = sum(self._sizes[name][0] for name in names), self._sizes[names[0]][1]
+            for index in range(self.config.num_layers):
+                down, up = np.zeros((columns.shape[1], num_in), np.float32), np.zeros((num_out, columns.shape[1]), np.float32)
+                for begin, layers in zip(begins, found, strict=False):
+                    if (factors := layers[index]) is not None:
+                        end = begin + factors[0].shape[0]
+                        down[begin:end], up[:, begin:end] = factors
+                mixed.update(zip(factor_names(index, place), (down, up), strict=True))
         return mixed
-
-    # --- set-up -------------------------------------------------------------------------------------------------------
-
-    def _places(self) -> Iterator[tuple[int, str, tuple[str, ...]]]:
-        """Every matrix of the base: its layer, its place and the projections in it."""
-        return ((index, place, names) for index in range(self.config.num_layers) for place, names in zip(PLACES, FUSED, strict=True))
 
 
 def _bind_input(bound: onnxruntime.IOBinding, name: str, array: Array | NDArray[np.int64]) -> onnxruntime.OrtValue:
