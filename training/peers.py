@@ -21,6 +21,7 @@ from typing import Any
 
 from rich.console import Console
 
+from service.engine.loading import torch_threads
 from service.generator import Generator
 from training.evaluate import DEFAULT_CONCURRENCY, Decoding, evaluate, loaded_writer
 from training.metrics import percentile
@@ -103,8 +104,7 @@ def _opened(contestant: Contestant, task: Task) -> Generator:
 
     from service.reference import reference_generator
 
-    if task.threads:
-        torch.set_num_threads(task.threads)
+    torch.set_num_threads(torch_threads(task.threads))
     return reference_generator(task.base, task.adapters)
 
 
@@ -185,9 +185,10 @@ def markdown(results: Sequence[Result], facts: dict[str, Any]) -> str:
     times = [(str(row["num_in_flight"]), *(f"{row[name]:.1f}×" for name in names)) for row in ratios(results)]
     alike = same_texts(*(by_name[name] for name in SAME_WORK))
     return "\n".join((
-        "# Peers", "", f"Made by `{facts['command']}` on {facts['cpu_count']} CPU cores, {facts['threads'] or 'torch’s choice of'} threads: the same weights, {facts['count']} notes of "
+        "# Peers", "", f"Made by `{facts['command']}` on {facts['cpu_count']} CPU cores, {facts['threads'] or facts['cpu_count']} threads: the same weights, {facts['count']} notes of "
         "unseen values, greedy, each contestant in a process of its own.", "",
         f"*{SAME_WORK[0]}* and *{SAME_WORK[1]}* do the same work: {alike} of {facts['count']} reports are letter by letter the same. *Escribano* also takes values from the text only.",
+        f"Torch, under Outlines, has {torch_threads(facts['threads'] or facts['cpu_count'])}: in a thread that is not the process's first it is slower with as many as there are cores (docs/performance.md).",
         "The base reads its prompt both ways, which llama.cpp and vLLM cannot run.", "",
         markdown_table(head, rows), "", f"## Reports a second, {results[-1].contestant} = 1", "", markdown_table(("in flight", *names), times), "",
     ))  # fmt: skip

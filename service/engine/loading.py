@@ -21,6 +21,14 @@ class AdapterExecutor(Executor, Protocol):
     def unload_adapter(self, digest: str) -> None: ...
 
 
+def torch_threads(cores: int | None = None) -> int:
+    """How many threads torch is quickest with where it does not run in the process's first thread: one fewer than there are cores.
+
+    libgomp counts the first thread among those at work, and with more of them than cores it puts its workers to sleep between operations (docs/performance.md).
+    """
+    return max(1, (cores or os.cpu_count() or 2) - 1)
+
+
 def executor_for(base: Base, *, num_slots: int, device: str = "cpu", threads: int | None = None) -> AdapterExecutor:
     """Raises: CheckpointInvalid when the base can be run by nothing that is installed."""
     if device == "cpu" and (base.path / FILE).is_file():
@@ -32,7 +40,5 @@ def executor_for(base: Base, *, num_slots: int, device: str = "cpu", threads: in
     except ImportError as error:
         raise CheckpointInvalid(f"{base.path}: without {FILE} on a CPU, and on any other device, torch runs it: pip install 'escribano[torch]'") from error
     if device == "cpu":
-        # One thread fewer than there are cores: libgomp counts this process's first thread among those at work, and with more of them than cores it puts its workers to
-        # sleep between operations; a step then takes three times as long (docs/performance.md).
-        torch.set_num_threads(threads or max(1, (os.cpu_count() or 2) - 1))
+        torch.set_num_threads(threads or torch_threads())
     return TorchExecutor(base, num_slots=num_slots, device=device)
