@@ -82,7 +82,7 @@ def _factors(tensors: dict[str, _Array], file: Path, rank: int) -> dict[tuple[in
             raise CheckpointInvalid(f"{file}: {name} is no low-rank factor of a projection")
         found.setdefault((int(match[1]), match[2]), {})[match[3]] = tensor
     for (layer, projection), pair in found.items():
-        if set(pair) != {"A", "B"} or not pair["A"].shape[0] == pair["B"].shape[1] == rank:
+        if set(pair) != {"A", "B"} or not (pair["A"].ndim == pair["B"].ndim == 2 and pair["A"].shape[0] == pair["B"].shape[1] == rank):
             raise CheckpointInvalid(f"{file}: layer {layer}, {projection}: not both factors of rank {rank}")
     return {key: (pair["A"], pair["B"]) for key, pair in found.items()}
 

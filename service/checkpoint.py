@@ -147,8 +147,8 @@ def read_tensors(file: Path) -> Iterator[tuple[str, NDArray[Any]]]:
         with safe_open(file, framework="numpy") as tensors:
             for name in tensors.keys():  # noqa: SIM118 - no iteration in safe_open
                 yield name, tensors.get_tensor(name)
-    except SafetensorError as error:
-        raise CheckpointInvalid(f"{file}: {error}") from error
+    except (SafetensorError, AttributeError, TypeError) as error:  # the last two: a type of numbers that numpy has not, such as float8
+        raise CheckpointInvalid(f"{file}: {error}; save the checkpoint in bfloat16 or float32") from error
 
 
 def digest_of(files: list[Path]) -> str:

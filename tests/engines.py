@@ -42,6 +42,9 @@ class RandomExecutor:
         self.gate.set()
         self.poison, self.bias, self.prefix_lm = poison, bias, prefix_lm
 
+    def release(self, slot: int) -> None:
+        self.slots.pop(slot, None)
+
     def forward(self, rows: Rows[Row]) -> list[Logits]:
         self.entered.set()
         assert self.gate.wait(20)

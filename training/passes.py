@@ -10,9 +10,9 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -74,11 +74,8 @@ class Passes:
 
 def pass_times(executor: AdapterExecutor, name: str, adapter: str | None) -> list[PassTime]:
     """In a thread of its own, as the engine runs them: where a runtime's threads come from matters (docs/performance.md)."""
-    found: list[PassTime] = []
-    thread = threading.Thread(target=lambda: found.extend(_pass_times(executor, name, adapter)))
-    thread.start()
-    thread.join()
-    return found
+    with ThreadPoolExecutor(1) as apart:
+        return apart.submit(lambda: list(_pass_times(executor, name, adapter))).result()
 
 
 def _pass_times(executor: AdapterExecutor, name: str, adapter: str | None) -> Iterator[PassTime]:

@@ -107,10 +107,12 @@ class Engine:
                     self._running.append(sequence)
         rows: list[tuple[Sequence, Row]] = []
         budget = self.step_tokens
+        spare = max(0, budget - sum(len(sequence.pending) for sequence in self._running))  # a guess never takes the place of a token that is known
+        most_drafts = min(self.draft_tokens, spare) // max(1, len(self._running))
         for sequence in sorted(self._running, key=lambda s: s.num_run < len(s.job.prompt_ids)):
             if budget <= 0:
                 break
-            row = sequence.row(budget, prefix_lm=self.executor.prefix_lm, most_drafts=self.draft_tokens // len(self._running))
+            row = sequence.row(budget, prefix_lm=self.executor.prefix_lm, most_drafts=most_drafts)
             rows.append((sequence, row))
             budget -= len(row.token_ids)
         return rows
@@ -173,6 +175,7 @@ class Engine:
         if sequence in self._running:
             self._running.remove(sequence)
             self._free.append(sequence.slot)
+            self.executor.release(sequence.slot)
 
     # --- the thread -----------------------------------------------------------------------------------------------
 

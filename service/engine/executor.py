@@ -49,6 +49,10 @@ class Executor(Protocol):
         """Whether rows must give a prompt as `num_prefix`."""
         ...
 
+    def release(self, slot: int) -> None:
+        """The sequence in a slot is over; the next one begins at position 0."""
+        ...
+
     def forward(self, rows: Sequence[Row]) -> list[Logits]:
         """One forward pass: extends each row's slot and returns its last `num_logits` logits."""
         ...

@@ -37,7 +37,9 @@ class LowRank:
         for (index, name), (down, up) in self.factors.items():
             if index >= num_layers or name not in sizes:
                 raise FactorsUnfit(f"the base has no {name} in a layer {index} for the adapter")
-            if (up.shape[0], down.shape[1]) != sizes[name] or up.shape[1] != down.shape[0]:
+            if not (np.isfinite(down.astype(np.float32)).all() and np.isfinite(up.astype(np.float32)).all()):
+                raise FactorsUnfit(f"layer {index}: the adapter's {name} holds numbers that are not finite")
+            if down.ndim != 2 or up.ndim != 2 or (up.shape[0], down.shape[1]) != sizes[name] or up.shape[1] != down.shape[0]:
                 raise FactorsUnfit(f"layer {index}: the adapter's {name} is {tuple(up.shape)} x {tuple(down.shape)}, the base's is {sizes[name]}")
 
     def fused(self, index: int, names: Sequence[str], sizes: Sizes) -> tuple[Array, Array] | None:

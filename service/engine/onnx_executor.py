@@ -7,8 +7,9 @@ transformers; the arithmetic is compared with theirs in tests/unit/test_executor
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from itertools import groupby
 from pathlib import Path
 
@@ -20,7 +21,7 @@ from service.checkpoint import Base, CheckpointInvalid, ModelConfig
 from service.engine.executor import Logits, Row
 from service.engine.lora import FUSED, Array, FactorsUnfit, LowRank
 
-FILE = "model.onnx"
+FILE, SIZES = "escribano.onnx", "sizes"
 PLACES = ("qkv", "o", "gate_up", "down")
 """Where a layer multiplies by a matrix, in the order of FUSED."""
 EMBEDDING, NORM, HEAD = "model.embed_tokens.weight", "model.norm.weight", "lm_head.weight"
@@ -31,10 +32,10 @@ GROUP = 8
 """Slots that are run together, in one rectangle of slots, places and positions: attention looks at all of it, used or not."""
 FIRST_LENGTH, GROWTH = 512, 1.25
 """Positions that a group's cache has at first, and times how many when a row needs more."""
-LONG = 12
+LONG = 17
 """A row of more tokens is run by itself: beside short ones it would make a rectangle of mostly nothing."""
-MOST_MIXES, MOST_BINDINGS = 16, 256
-"""How many sets of adapters are kept laid together, and how many of these and of neighbouring slots are kept bound."""
+MOST_MIXES, MOST_BINDINGS, SPARE_ADAPTERS = 16, 256, 2
+"""How many sets of adapters are kept laid together, and how many of these and of neighbouring slots are kept bound; how many adapters more than are wanted a set may have."""
 
 _UNSEEN = np.float32(-1e30)
 _Factors = dict[str, Array]
@@ -92,11 +93,19 @@ class _Cache:
 
     def resize(self, length: int) -> None:
         """Give every slot that many positions. What no sequence has written is never seen, but must be a number."""
-        both = min(length, self.length)
+        both, resized = min(length, self.length), {}
         for name, old in self.arrays.items():
-            new = np.zeros((*old.shape[:2], length, old.shape[3]), np.float32)
-            new[:, :, :both] = old[:, :, :both]
-            self.arrays[name] = new
+            resized[name] = np.zeros((*old.shape[:2], length, old.shape[3]), np.float32)
+            resized[name][:, :, :both] = old[:, :, :both]
+        self.arrays = resized
+
+
+@dataclass(frozen=True)
+class _Mix:
+    """Adapters laid together: `factors` are of just these objects."""
+
+    adapters: Sequence[LowRank | None]
+    factors: _Factors
 
 
 class OnnxExecutor:
@@ -107,9 +116,9 @@ class OnnxExecutor:
         self.context_length, self.vocab_size = base.config.context_length, base.config.vocab_size
         self._sizes = base.config.projection_sizes
         self._arrays = _arrays(base)  # the session looks at them where they lie
-        self._session = _session(base.path / FILE, self._arrays, threads)
+        self._session = _session(base.path / FILE, self._arrays, base.config, threads)
         self._adapters: dict[str, LowRank] = {}
-        self._mixes: dict[tuple[str, ...], _Factors] = {}
+        self._mixes: dict[tuple[str, ...], _Mix] = {}
         self._bindings: dict[tuple[tuple[str, ...], tuple[int, int]], onnxruntime.IOBinding] = {}
         self._rotations = dict(zip((COS, SIN), _rotations(base.config), strict=True))
         self._caches = [_Cache.empty(base.config, min(GROUP, num_slots - first)) for first in range(0, num_slots, GROUP)]
@@ -126,8 +135,12 @@ class OnnxExecutor:
         self._adapters[digest] = adapter
 
     def unload_adapter(self, digest: str) -> None:
-        """Rows that still ask for it fail; what is laid together of it goes with the next sets of adapters."""
+        """Rows that still ask for it fail."""
         self._adapters.pop(digest, None)
+
+    def release(self, slot: int) -> None:
+        """The sequence in a slot is over: its positions need no room any more."""
+        self._caches[slot // GROUP].ends[slot % GROUP] = 0
 
     def forward(self, rows: Sequence[Row]) -> list[Logits]:
         """See `Executor.forward`."""
@@ -148,8 +161,12 @@ class OnnxExecutor:
         needed = max(cache.ends)
         begins = any(row.start == 0 for row in rows)
         if needed > cache.length or (begins and cache.length > FIRST_LENGTH and GROWTH**3 * needed < cache.length):
-            cache.resize(min(self.context_length, max(FIRST_LENGTH, round(GROWTH * needed))))
             self._bindings = {key: bound for key, bound in self._bindings.items() if key[1][0] // GROUP != first // GROUP}
+            cache.resize(min(self.context_length, max(FIRST_LENGTH, round(GROWTH * needed))))
+        for row in rows:
+            if row.start == 0:  # numbers of an earlier sequence that were not finite would be seen through any mask
+                for array in cache.arrays.values():
+                    array[row.slot - first] = 0.0
 
     # --- a pass -------------------------------------------------------------------------------------------------------
 
@@ -179,7 +196,7 @@ class OnnxExecutor:
         heads = np.arange(self.config.num_kv_heads)
         sees = np.full((slots * width, length), _UNSEEN)
         sees[in_rectangle] = np.where(np.arange(length) < np.where(place < prefix, prefix, position + 1)[:, None], np.float32(0), _UNSEEN)
-        names = tuple(sorted({row.adapter for row in rows if row.adapter is not None}))
+        names, factors = self._mixed({row.adapter for row in rows if row.adapter is not None})
         whose = np.array([len(names) if row.adapter is None else names.index(row.adapter) for row in rows])
         logits = np.empty((sum(row.num_logits for row in rows), self.vocab_size), np.float32)
         given = {
@@ -188,7 +205,6 @@ class OnnxExecutor:
             MASK: sees.reshape(slots, 1, width, length), WANTED: np.concatenate([np.arange(e - r.num_logits, e) for r, e in zip(rows, ends, strict=True)]),
             ADAPTER_OF_TOKEN: whose[of_row],
         }  # fmt: skip
-        factors = self._mixed(names)
         bound = self._bound(names, factors, (first, last)) if fresh is None else self._binding(factors, fresh)
         kept = [_bind_input(bound, name, array) for name, array in given.items()]
         bound.bind_output(LOGITS, "cpu", 0, np.float32, logits.shape, logits.ctypes.data)
@@ -199,13 +215,14 @@ class OnnxExecutor:
     def _bound(self, names: tuple[str, ...], factors: _Factors, slots: tuple[int, int]) -> onnxruntime.IOBinding:
         """What stays the same from pass to pass is bound once: the cache of neighbouring slots, and factors."""
         key = (names, slots)
-        if key not in self._bindings:
+        found = self._bindings.pop(key, None)
+        if found is None:
             first, last = slots[0] % GROUP, slots[1] % GROUP
-            cache = self._caches[slots[0] // GROUP]
-            self._bindings[key] = self._binding(factors, {name: array[first : last + 1] for name, array in cache.arrays.items()})
-            while len(self._bindings) > MOST_BINDINGS:
-                del self._bindings[next(iter(self._bindings))]
-        return self._bindings[key]
+            found = self._binding(factors, {name: array[first : last + 1] for name, array in self._caches[slots[0] // GROUP].arrays.items()})
+        self._bindings[key] = found  # the latest used comes last
+        while len(self._bindings) > MOST_BINDINGS:
+            del self._bindings[next(iter(self._bindings))]
+        return found
 
     def _binding(self, factors: _Factors, caches: dict[str, Array]) -> onnxruntime.IOBinding:
         bound = self._session.io_binding()
@@ -215,16 +232,24 @@ class OnnxExecutor:
             bound.bind_output(name.replace("past", "present", 1), "cpu", 0, np.float32, cache.shape, cache.ctypes.data)
         return bound
 
-    def _mixed(self, names: tuple[str, ...]) -> _Factors:
-        """The factors of some adapters laid together; every token gets those of its own."""
-        adapters = [self._adapters[name] for name in names]
-        if names not in self._mixes:
-            self._mixes[names] = self._laid_together(adapters)
-            while len(self._mixes) > MOST_MIXES:
-                gone = next(iter(self._mixes))
-                del self._mixes[gone]
-                self._bindings = {key: bound for key, bound in self._bindings.items() if key[0] != gone}
-        return self._mixes[names]
+    def _mixed(self, wanted: set[str]) -> tuple[tuple[str, ...], _Factors]:
+        """Adapters, those that are wanted and perhaps a few more, and their factors laid together; every token gets those of its own."""
+        for name in wanted - self._adapters.keys():
+            raise KeyError(f"the adapter {name} is not loaded")
+        kept = [names for names in self._mixes if wanted <= set(names) and len(names) <= len(wanted) + SPARE_ADAPTERS]
+        names = min(kept, key=len, default=tuple(sorted(wanted)))
+        adapters = [self._adapters.get(name) for name in names]
+        found = self._mixes.pop(names, None)
+        if found is None or any(one is not other for one, other in zip(found.adapters, adapters, strict=True)):
+            self._bindings = {key: bound for key, bound in self._bindings.items() if key[0] != names}
+            names, adapters = tuple(sorted(wanted)), [self._adapters[name] for name in sorted(wanted)]
+            found = _Mix(adapters, self._laid_together([self._adapters[name] for name in names]))
+        self._mixes[names] = found  # the latest used comes last
+        while len(self._mixes) > MOST_MIXES:
+            gone = next(iter(self._mixes))
+            self._bindings = {key: bound for key, bound in self._bindings.items() if key[0] != gone}
+            del self._mixes[gone]
+        return names, found.factors
 
     def _laid_together(self, adapters: Sequence[LowRank]) -> _Factors:
         """Their factors at each place one under the other (down) and side by side (up), and which of the ranks there are whose."""
@@ -268,20 +293,29 @@ def _arrays(base: Base) -> dict[str, Array]:
     return out
 
 
-def _session(graph: Path, arrays: dict[str, Array], threads: int | None) -> onnxruntime.InferenceSession:
+def _session(graph: Path, arrays: dict[str, Array], config: ModelConfig, threads: int | None) -> onnxruntime.InferenceSession:
     """Raises: CheckpointInvalid."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads or 0
     options.log_severity_level = 3
     options.add_external_initializers(list(arrays), [onnxruntime.OrtValue.ortvalue_from_numpy(array) for array in arrays.values()])
+    anew = f"write it anew: python -m service.engine.onnx_graph {graph.parent}"
     try:
-        return onnxruntime.InferenceSession(str(graph), options, providers=["CPUExecutionProvider"])
+        session = onnxruntime.InferenceSession(str(graph), options, providers=["CPUExecutionProvider"])
     except Exception as error:  # onnxruntime's own are of several types without a common one
-        raise CheckpointInvalid(f"{graph}: {error}") from error
+        raise CheckpointInvalid(f"{graph} does not run with the weights beside it ({error}); {anew}") from error
+    if session.get_modelmeta().custom_metadata_map.get(SIZES) != sizes_of(config):
+        raise CheckpointInvalid(f"{graph} is not that of the config.json beside it; {anew}")
+    return session
+
+
+def sizes_of(config: ModelConfig) -> str:
+    """What of a base its graph depends on, in words: kept in it, and compared when it is loaded."""
+    return json.dumps({key: value for key, value in asdict(config).items() if key not in ("context_length", "bos_id", "eos_ids", "prefix_lm")})
 
 
 def _rotations(c: ModelConfig) -> tuple[Array, Array]:
-    """cos and sin of the rotary angles, (context_length, head_dim / 2)."""
+    """cos and sin of the rotary angles, (positions, head_dim / 2); as many positions as a pass may have tokens, which the operator asks for."""
     rates = c.rope_theta ** -(np.arange(0, c.head_dim, 2, dtype=np.float32) / np.float32(c.head_dim))
-    angles = np.outer(np.arange(c.context_length, dtype=np.float32), rates.astype(np.float32))
+    angles = np.outer(np.arange(max(c.context_length, GROUP * LONG), dtype=np.float32), rates.astype(np.float32))
     return np.cos(angles), np.sin(angles)

@@ -36,6 +36,7 @@ from service.engine.onnx_executor import (
     POSITIONS,
     RECTANGLE,
     SIN,
+    SIZES,
     TOKENS,
     WANTED,
     WRITES,
@@ -45,6 +46,7 @@ from service.engine.onnx_executor import (
     matrix_name,
     norm_names,
     present_name,
+    sizes_of,
 )
 
 OPSET = 21
@@ -154,7 +156,9 @@ def build(config: ModelConfig) -> onnx.ModelProto:
     g.add("Gemm", normed, head, transB=1, name=LOGITS)
     g.outputs.append(helper.make_tensor_value_info(LOGITS, floats, ["W", c.vocab_size]))
     graph = helper.make_graph(g.nodes, "mistral", g.inputs, g.outputs, g.initializers)
-    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET), helper.make_opsetid(FUSED_OPS, 1)], ir_version=10, producer_name="escribano")
+    made = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET), helper.make_opsetid(FUSED_OPS, 1)], ir_version=10, producer_name="escribano")
+    helper.set_model_props(made, {SIZES: sizes_of(config)})
+    return made
 
 
 def _attended(g: _Graph, c: ModelConfig, queries: str, keys: str, values: str) -> str:

@@ -89,6 +89,9 @@ class TorchExecutor:
     def unload_adapter(self, digest: str) -> None:
         self._adapters.pop(digest, None)
 
+    def release(self, slot: int) -> None:
+        """Nothing to do: what a slot holds is not looked at by the next sequence in it."""
+
     @torch.inference_mode()
     def forward(self, rows: Sequence[Row]) -> list[Logits]:
         """See `Executor.forward`. Logits are float32 on the CPU."""

@@ -143,6 +143,31 @@ def test_no_more_is_guessed_than_a_pass_may_hold_and_the_output_has_room_for() -
     assert {one.ending for one in found} == {Ending.LENGTH} and {len(one.token_ids) for one in found} == {5}
 
 
+def test_guesses_that_were_right_are_followed_by_longer_ones() -> None:
+    executor = RandomExecutor(40)
+    phrase = tuple(range(3, 39))
+    with engine_of(executor) as engine:
+        found = done(engine, job((1, *phrase, 2), matcher=WordMatcher((phrase,), 40, EOS, forcing=False), max_new_tokens=36))
+    widths = [len(row.token_ids) - 1 for rows in executor.passes for row in rows if row.start]
+    assert found.token_ids == phrase and widths[:3] == [4, 8, 16]
+
+
+def test_guesses_never_take_the_place_of_tokens_that_are_known() -> None:
+    """Three sequences and room for four tokens: whoever waits for its next token gets it in every pass."""
+    executor = inclined()
+    with engine_of(executor, step_tokens=4) as engine:
+        executor.gate.clear()
+        waiting = [engine.submit(copying_job()) for _ in range(3)]
+        executor.gate.set()
+        for future in waiting:
+            future.result(WAIT_S)
+    began = {slot: min(i for i, rows in enumerate(executor.passes) for row in rows if row.slot == slot and row.start >= 12) for slot in range(3)}
+    ended = {slot: max(i for i, rows in enumerate(executor.passes) for row in rows if row.slot == slot) for slot in range(3)}
+    for slot in range(3):
+        assert all(slot in {row.slot for row in executor.passes[i]} for i in range(began[slot], ended[slot] + 1)), "nobody is passed over for guesses"
+    assert any(len(row.token_ids) > 1 for rows in executor.passes for row in rows if row.start >= 12), "and there were guesses"
+
+
 def test_other_outputs_help_to_guess_what_comes_next() -> None:
     """The prompt says nothing of it."""
     words = (PHRASE[:-1], (*PHRASE[:-2], 1, 2))

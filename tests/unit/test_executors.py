@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import random
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import torch
 
 from service.adapters import read_adapter
 from service.checkpoint import CheckpointInvalid, read_base
+from service.engine import onnx_executor
 from service.engine.executor import Logits, Row
 from service.engine.lora import LowRank
 from service.engine.onnx_executor import FIRST_LENGTH, OnnxExecutor
@@ -201,3 +203,98 @@ def test_a_missing_tensor_is_named(tmp_path: Path, executor_of: Callable[[Path],
     save_file(kept, file)
     with pytest.raises(CheckpointInvalid, match=r"lacks model\.layers\.1\.mlp\.up_proj\.weight"):
         executor_of(tmp_path)
+
+
+# --- ONNX Runtime beside torch ------------------------------------------------------------------------------------------
+
+
+def random_steps(draw: random.Random, num_slots: int, adapters: tuple[str | None, ...], context: int) -> Iterator[tuple[list[Row], list[int]]]:
+    """Sequences that begin, go on, go back a little (as after a wrong draft) and end, each with an adapter of its own, in any slots: a pass's rows, and the slots that are
+    released after it."""
+    ends: dict[int, int] = {}
+    adapter: dict[int, str | None] = {}
+    for _ in range(30):
+        rows = []
+        for slot in draw.sample(range(num_slots), draw.randint(1, num_slots)):
+            if slot not in ends or draw.random() < 0.1:
+                ends[slot], adapter[slot] = 0, draw.choice(adapters)
+            start = max(0, ends[slot] - draw.choice((0, 0, 2))) if ends[slot] > 2 else ends[slot]
+            length = min(draw.choice((1, 1, 2, 5, 30) if start else (3, 40, 250)), context - start)
+            if length:
+                ids = tuple(draw.randrange(3, tiny.VOCAB_SIZE) for _ in range(length))
+                rows.append(Row(slot, start, ids, draw.randint(0, length), adapter[slot]))
+                ends[slot] = start + length
+        over = [slot for slot in ends if draw.random() < 0.1]
+        yield rows, over
+        for slot in over:
+            del ends[slot]
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_both_executors_agree_on_any_mixture_of_rows(seed: int, tiny_base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Several groups of slots, more sets of adapters and of slots than are kept, sequences that outgrow their cache and new ones after them."""
+    draw = random.Random(seed)
+    monkeypatch.setattr(onnx_executor, "MOST_MIXES", 2)
+    monkeypatch.setattr(onnx_executor, "MOST_BINDINGS", 3)
+    monkeypatch.setattr(onnx_executor, "FIRST_LENGTH", 64)
+    base = read_base(tiny_base).within(600)
+    both: tuple[AnyExecutor, ...] = (OnnxExecutor(base, num_slots=19, threads=1), TorchExecutor(base, num_slots=19))
+    for rank in (1, 2, 3):
+        tiny.save_adapter(tiny_base, tmp_path / f"of_rank_{rank}", seed=rank, rank=rank)
+        for executor in both:
+            executor.load_adapter(f"of_rank_{rank}", read_adapter(tmp_path / f"of_rank_{rank}").weights)
+    lengths = set()
+    for rows, over in random_steps(draw, 19, (None, "of_rank_1", "of_rank_2", "of_rank_3"), 600):
+        for one, other in zip(*(executor.forward(rows) for executor in both), strict=True):
+            close(one, other)
+        for executor in both:
+            for slot in over:
+                executor.release(slot)
+        lengths.update(cache.length for cache in both[0]._caches)
+    assert len(both[0]._caches) == 3 and len(lengths) > 2, "caches of several groups grew"
+
+
+def test_a_cache_shrinks_when_the_long_sequence_is_over(tiny_base: Path, model: Any) -> None:
+    executor = onnx_of(tiny_base, num_slots=8)
+    ids = tuple(int(i) for i in np.random.default_rng(8).integers(3, tiny.VOCAB_SIZE, 1500))
+    run(executor, ids, [1500], slot=7)
+    run(executor, IDS[:10], [10], slot=1)
+    assert executor._caches[0].length >= 1500
+    executor.release(7)
+    close(run(executor, IDS, [37], slot=0), expected(model, IDS))
+    assert executor._caches[0].length == FIRST_LENGTH
+    close(np.concatenate(executor.forward([Row(1, 10, IDS[10:], 27)])), expected(model, IDS)[10:])
+
+
+def test_more_tokens_in_a_pass_than_the_context_has_positions(tiny_base: Path, model: Any) -> None:
+    executor = OnnxExecutor(read_base(tiny_base).within(20), num_slots=8, threads=1)
+    for logits in executor.forward([Row(slot, 0, IDS[:15], 15) for slot in range(8)]):
+        close(logits, expected(model, IDS[:15]))
+
+
+def test_numbers_that_are_not_finite_are_refused_and_leave_no_trace(tiny_base: Path, model: Any) -> None:
+    executor = onnx_of(tiny_base)
+    broken = np.full((2, 32), np.nan, np.float32)
+    with pytest.raises(CheckpointInvalid, match="not finite"):
+        executor.load_adapter("broken", LowRank({(0, "q_proj"): (broken, np.zeros((32, 2), np.float32))}, 1.0))
+    executor._caches[0].arrays["past.0.key"][:] = np.nan  # what an overflow would have left
+    close(run(executor, IDS, [37]), expected(model, IDS))
+
+
+def test_other_weights_under_the_same_digest_are_other_weights(tiny_base: Path, tiny_adapter: Path) -> None:
+    executor = onnx_of(tiny_base)
+    weights = read_adapter(tiny_adapter).weights
+    found = []
+    for scale in (weights.scale, 2 * weights.scale):
+        executor.load_adapter("one", LowRank(weights.factors, scale))
+        found.append(run(executor, IDS, [37], adapter="one"))
+    assert np.abs(found[0] - found[1]).max() > 0.1
+
+
+@pytest.mark.parametrize(("changed", "told"), [({"rms_norm_eps": 1e-3}, "is not that of the config.json"), ({"num_hidden_layers": 3}, "does not run with the weights")])
+def test_a_graph_of_another_base_is_refused_with_what_to_do(changed: dict[str, Any], told: str, tmp_path: Path) -> None:
+    tiny.save_base(tmp_path / "other", **changed)
+    tiny.save_base(tmp_path / "base")
+    (tmp_path / "other" / onnx_executor.FILE).rename(tmp_path / "base" / onnx_executor.FILE)
+    with pytest.raises(CheckpointInvalid, match=rf"{told}.*write it anew: python -m service.engine.onnx_graph"):
+        OnnxExecutor(read_base(tmp_path / "base"), num_slots=1)

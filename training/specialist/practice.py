@@ -45,8 +45,14 @@ def pairs(seed: str) -> list[Pair]:
     made = []
     for i in range(2):
         asked = _asked(rng, specialty.root, specialty.books["train"])
+        while _names(asked) == _names(specialty.root):
+            asked = _asked(rng, specialty.root, specialty.books["train"])
         made.append(note.pair(f"practice-{seed}-{i}", _told(note.told, asked), _schema(asked)))
     return made
+
+
+def _names(of: Field) -> set[str]:
+    return {member.name for member in of.members}
 
 
 def _asked(rng: random.Random, of: Field, book: FieldBook) -> Field:
