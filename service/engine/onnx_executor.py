@@ -30,8 +30,8 @@ IDS, POSITIONS, COS, SIN, WRITES, RECTANGLE, TOKENS, MASK, WANTED, ADAPTER_OF_TO
 )  # fmt: skip
 GROUP = 8
 """Slots that are run together, in one rectangle of slots, places and positions: attention looks at all of it, used or not."""
-FIRST_LENGTH, GROWTH = 512, 1.25
-"""Positions that a group's cache has at first, and times how many when a row needs more."""
+FIRST_LENGTH, SHRINKS_AT = 512, 2
+"""Positions that a group's cache has at first, and beyond what is needed whenever it is made anew; it is made smaller where it has that many times as much."""
 LONG = 17
 """A row of more tokens is run by itself: beside short ones it would make a rectangle of mostly nothing."""
 MOST_MIXES, MOST_BINDINGS, SPARE_ADAPTERS = 16, 256, 2
@@ -159,10 +159,11 @@ class OnnxExecutor:
         for row in rows:
             cache.ends[row.slot - first] = row.start + len(row.token_ids)
         needed = max(cache.ends)
+        roomy = min(self.context_length, needed + FIRST_LENGTH)
         begins = any(row.start == 0 for row in rows)
-        if needed > cache.length or (begins and cache.length > FIRST_LENGTH and GROWTH**3 * needed < cache.length):
+        if needed > cache.length or (begins and cache.length > SHRINKS_AT * roomy):
             self._bindings = {key: bound for key, bound in self._bindings.items() if key[1][0] // GROUP != first // GROUP}
-            cache.resize(min(self.context_length, max(FIRST_LENGTH, round(GROWTH * needed))))
+            cache.resize(roomy)
         for row in rows:
             if row.start == 0:  # numbers of an earlier sequence that were not finite would be seen through any mask
                 for array in cache.arrays.values():
