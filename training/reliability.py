@@ -113,7 +113,7 @@ def markdown(bench: Bench) -> str:
     fields = markdown_table(*_field_rows(bench.evaluations, models.adapter_id))
     return "\n".join((
         "# Reliability", "", f"Made by `{made['command']}` on {made['cpu_count']} CPU cores, device {made['device']}, {made['threads']} threads,",
-        f"torch {made['versions']['torch']}, llguidance {made['versions']['llguidance']}; {made['concurrency']} reports in flight, seed {made['seed']}.", "",
+        f"onnxruntime {made['versions']['onnxruntime']}, llguidance {made['versions']['llguidance']}; {made['concurrency']} reports in flight, seed {made['seed']}.", "",
         markdown_table(
             ("weights", "size", "digest"),
             [("base", _megabytes(models.base.size_bytes), f"`{models.base.digest[:19]}`"),
