@@ -7,7 +7,6 @@ transformers; the arithmetic is compared with theirs in tests/unit/test_executor
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from itertools import groupby
@@ -312,7 +311,7 @@ def _session(graph: Path, arrays: dict[str, Array], config: ModelConfig, threads
 
 def sizes_of(config: ModelConfig) -> str:
     """What of a base its graph depends on, in words: kept in it, and compared when it is loaded."""
-    return json.dumps({key: value for key, value in asdict(config).items() if key not in ("context_length", "bos_id", "eos_ids", "prefix_lm")})
+    return ", ".join(f"{key} {value}" for key, value in asdict(config).items() if key not in ("context_length", "bos_id", "eos_ids", "prefix_lm"))
 
 
 def _rotations(c: ModelConfig) -> tuple[Array, Array]:

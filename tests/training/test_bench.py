@@ -117,7 +117,7 @@ def test_machines_read_json(done: Bench, tmp_path: Path) -> None:
         ("unseen_values", writer, mode, 4, 3) for writer in ("base", "agent_status") for mode in ("free", "mask", "backstop")
     ]
     assert told["models"]["adapter"]["digest"] == ADAPTER.adapter_digest
-    assert told["made"]["versions"]["torch"] and told["made"]["cpu_count"]
+    assert told["made"]["versions"]["onnxruntime"] and told["made"]["cpu_count"]
     assert (tmp_path / "bench" / "reliability.md").read_text("utf-8") == reliability.markdown(done)
 
 

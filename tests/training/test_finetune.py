@@ -90,5 +90,5 @@ def test_a_step_trains_the_adapter_and_leaves_the_base_as_it_was(qlora: bool, gr
     assert {file.name: file.read_bytes() for file in (tmp_path / "base").glob("*.safetensors")} == before
     adapter = read_adapter(tmp_path / "adapter")
     assert adapter.base_digest == read_base(str(tmp_path / "base")).digest and adapter.rank == 2
-    assert any(bool(b.abs().sum() > 0) for _, b in adapter.weights.factors.values()), "LoRA's B begins at zero"
+    assert any(bool(b.any()) for _, b in adapter.weights.factors.values()), "LoRA's B begins at zero"
 
