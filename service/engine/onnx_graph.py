@@ -12,6 +12,7 @@ adapters in the pass. Layouts are those of the checkpoint: (out, in) for project
 
 from __future__ import annotations
 
+import math
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -76,7 +77,7 @@ class _Graph:
     def weight(self, name: str, *shape: int) -> str:
         """An initializer whose data the runtime is given beside the graph."""
         tensor = TensorProto(name=name, data_type=TensorProto.FLOAT, dims=shape, data_location=TensorProto.EXTERNAL)
-        for key, value in (("location", FILE), ("offset", "0"), ("length", str(4 * _product(shape)))):
+        for key, value in (("location", FILE), ("offset", "0"), ("length", str(4 * math.prod(shape)))):
             tensor.external_data.add(key=key, value=value)
         self.initializers.append(tensor)
         return name
@@ -85,13 +86,6 @@ class _Graph:
         if name not in (known.name for known in self.initializers):
             self.initializers.append(helper.make_tensor(name, TensorProto.INT64, [len(values)], values))
         return name
-
-
-def _product(shape: tuple[int, ...]) -> int:
-    out = 1
-    for size in shape:
-        out *= size
-    return out
 
 
 def build(config: ModelConfig) -> onnx.ModelProto:
