@@ -242,8 +242,9 @@ class OnnxExecutor:
         found = self._mixes.pop(names, None)
         if found is None or any(one is not other for one, other in zip(found.adapters, adapters, strict=True)):
             self._bindings = {key: bound for key, bound in self._bindings.items() if key[0] != names}
-            names, adapters = tuple(sorted(wanted)), [self._adapters[name] for name in sorted(wanted)]
-            found = _Mix(adapters, self._laid_together([self._adapters[name] for name in names]))
+            names = tuple(sorted(wanted))
+            exactly = [self._adapters[name] for name in names]
+            found = _Mix(exactly, self._laid_together(exactly))
         self._mixes[names] = found  # the latest used comes last
         while len(self._mixes) > MOST_MIXES:
             gone = next(iter(self._mixes))
