@@ -12,7 +12,7 @@ import hashlib
 import json
 import shutil
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -142,6 +142,11 @@ def load_base(folder: Path, plan: FinetunePlan, device: str) -> Any:
     return prepare_model_for_kbit_training(model, use_gradient_checkpointing=plan.gradient_checkpointing)  # type: ignore[no-untyped-call]
 
 
+def examples_of(pairs: Sequence[Pair]) -> list[str]:
+    """The first reports of pairs that were drawn. What people wrote by hand, which has no marks, may name real people and is not kept in an adapter."""
+    return [pair.report for pair in pairs if pair.marks][:EXAMPLES]
+
+
 def finetune(base: str, pairs: Iterable[Pair], output: Path, plan: FinetunePlan, *, schema_id: str, schema_digest: str, data_hash: str,
              device: str = "cpu", asking: dict[str, Any] | None = None) -> dict[str, Any]:  # fmt: skip
     """Train an adapter and write it to ``output``; a killed run resumes from ``output/.work``. Returns its metadata.
@@ -163,7 +168,7 @@ def finetune(base: str, pairs: Iterable[Pair], output: Path, plan: FinetunePlan,
     began = time.monotonic()
     result = trainer.train(resume_from_checkpoint=any(work.glob("checkpoint-*")))
     facts = {
-        "examples": [pair.report for pair in pairs[:EXAMPLES]],
+        "examples": examples_of(pairs),
         "kind": "adapter", "adapter_id": output.name, "schema_id": schema_id, "schema_digest": schema_digest, "base_digest": base_digest(folder),
         "rank": plan.rank, "lora_alpha": plan.lora_alpha, "plan": asdict(plan), "pairs": len(data), "pairs_too_long": too_long, "data_hash": data_hash,
         "steps": trainer.state.global_step, "train_loss": result.training_loss, "minutes": round((time.monotonic() - began) / 60, 2),

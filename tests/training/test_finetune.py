@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ import torch
 from transformers import AutoModelForCausalLM, PreTrainedTokenizerFast
 
 from tests import tiny
-from training.finetune import CompletionTrainer, FinetunePlan, arguments, collate, dataset, finetune, load_base
+from training.finetune import EXAMPLES, CompletionTrainer, FinetunePlan, arguments, collate, dataset, examples_of, finetune, load_base
 from training.objective import losses
 from training.prefix import attention_mask, prompt_lengths
 from training.synthesize import pair
@@ -92,3 +93,9 @@ def test_a_step_trains_the_adapter_and_leaves_the_base_as_it_was(qlora: bool, gr
     assert adapter.base_digest == read_base(str(tmp_path / "base")).digest and adapter.rank == 2
     assert any(bool(b.any()) for _, b in adapter.weights.factors.values()), "LoRA's B begins at zero"
 
+
+
+def test_no_report_of_a_pair_made_by_hand_is_kept_in_an_adapter() -> None:
+    drawn = [pair("agent_status", "train", f"3:{seed}")[0] for seed in range(5)]
+    by_hand = [replace(one, marks=()) for one in drawn]
+    assert examples_of([*by_hand, *drawn]) == [one.report for one in drawn[: EXAMPLES]] and examples_of(by_hand) == []
