@@ -10,7 +10,17 @@ import torch
 from transformers import AutoModelForCausalLM, PreTrainedTokenizerFast
 
 from tests import tiny
-from training.finetune import EXAMPLES, CompletionTrainer, FinetunePlan, arguments, collate, dataset, examples_of, finetune, load_base
+from training.finetune import (
+    EXAMPLES,
+    CompletionTrainer,
+    FinetunePlan,
+    arguments,
+    collate,
+    dataset,
+    examples_of,
+    finetune,
+    load_base,
+)
 from training.objective import losses
 from training.prefix import attention_mask, prompt_lengths
 from training.synthesize import pair
