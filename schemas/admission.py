@@ -17,6 +17,7 @@ from typing import Any
 import jsonschema_rs
 
 from schemas.canonical import Json, JsonInvalid, canonical_json, digest, parse_json
+from schemas.extent import longest_bytes
 from schemas.keywords import DIALECT, Finding, Place, findings
 from schemas.mask import mask_of
 from schemas.nodes import Schema, ref_parts, resolve, subschemas
@@ -52,7 +53,8 @@ class AdmittedSchema:
     Pointers into the schema: keywords that hold only after decoding. `repeatable` are places that let in properties
     without listing their names (additionalProperties, present or not; patternProperties; a place without demands): the
     mask would let a key occur twice there, which parsing refuses.
-    Scalars of `mask_schema` carry `x-grounding`, and `x-format` where the schema names a format.
+    Scalars of `mask_schema` carry `x-grounding`, and `x-format` where the schema names a format. No report's text takes
+    more than `longest_bytes`; None where the schema sets no bound.
     """
 
     schema_id: str | None
@@ -61,6 +63,7 @@ class AdmittedSchema:
     mask_schema: dict[str, Any] = field(repr=False)
     checked: tuple[str, ...]
     repeatable: tuple[str, ...] = ()
+    longest_bytes: int | None = None
 
     def __post_init__(self) -> None:
         if self.schema_id == "":
@@ -106,7 +109,7 @@ def _admitted(schema: dict[str, Any], schema_id: str | None) -> AdmittedSchema:
         raise _refusal("", "", "the schema nests or unfolds too far") from error
     if mask.schema is False:
         raise _refusal("", "", "no instance can satisfy this schema")
-    return AdmittedSchema(schema_id, schema, digest(schema), mask.schema, mask.checked, mask.repeatable)
+    return AdmittedSchema(schema_id, schema, digest(schema), mask.schema, mask.checked, mask.repeatable, longest_bytes(mask.schema))
 
 
 def _refusal(path: str, keyword: str, message: str) -> SchemaRefused:

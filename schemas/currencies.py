@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from functools import lru_cache
 
 from schemas.folding import flat_with_places
 
@@ -47,8 +48,13 @@ def currencies(*texts: str) -> frozenset[str]:
     return frozenset(code for words in flats for start, end in currency_spans(words) for code in _CODES[words[start:end]])
 
 
-def currency_spans(words: str) -> Iterator[tuple[int, int]]:
-    """Where currencies are named in a text without accents and capitals (`schemas.folding.flat`), one behind the other."""
+@lru_cache(maxsize=8)
+def currency_spans(words: str) -> tuple[tuple[int, int], ...]:
+    """Where currencies are named in a text without accents and capitals (`schemas.folding.flat`), one behind the other; kept for a moment."""
+    return tuple(_spans(words))
+
+
+def _spans(words: str) -> Iterator[tuple[int, int]]:
     end = 0
     for run in _RUN.finditer(words):
         if run.start() >= end and run[0] in _BEGINNINGS and (found := _ANY.match(words, run.start())):

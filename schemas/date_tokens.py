@@ -6,8 +6,7 @@ Owns the words and signs; how tokens make a date is `schemas/dates.py`. Run: `[t
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from functools import lru_cache
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from schemas.number_words import word_mentions
@@ -38,7 +37,8 @@ _ID_BEFORE = re.compile(r"([^\W\d_]+)[-_]\Z")
 
 _TOKEN = re.compile(
     r"""
-    (?P<iso>(?<!\d)\d{4}(?P<m1>[-/.])\d{1,2}(?P=m1)\d{1,2}(?!\d))
+    (?P<plain>[^\W\d_]{3,}+(?=[\s,;!?)]))
+    |(?P<iso>(?<!\d)\d{4}(?P<m1>[-/.])\d{1,2}(?P=m1)\d{1,2}(?!\d))
     |(?P<dmy>(?<!\d)\d{1,2}(?P<m2>[-/.])\d{1,2}(?P=m2)(?:\d{4}|\d{2})(?!\d))
     |(?P<named>(?<!\d)\d{1,2}(?P<m3>[-/.])[^\W\d_]{3,10}\.?(?P=m3)(?:\d{4}|\d{2})(?!\d))
     |(?P<american>(?<!\w)[^\W\d_]{3,10}\.?(?P<m4>[-/.])\d{1,2}(?P=m4)(?:\d{4}|\d{2})(?!\d))
@@ -85,7 +85,7 @@ def tokens(words: str) -> Iterator[Token]:
     at = 0
     while found := _TOKEN.search(words, at):
         start, at = found.span()
-        if found.lastgroup == "word" and start in runs and found[0] not in _PERIODS and found[0] not in _ORDINALS:
+        if start in runs and found.lastgroup in ("plain", "word") and found[0] not in _PERIODS and found[0] not in _ORDINALS:
             at, values = runs[start]
             days = tuple(v for v in values if 1 <= v <= 31)
             ordinal = _TOKEN.match(words, at + 1) if any(v in (20, 30) for v in days) and words[at : at + 1] in (" ", "-") else None
@@ -108,7 +108,7 @@ def _number_runs(words: str) -> dict[int, tuple[int, list[int]]]:
 
 def _token(found: re.Match[str], words: str) -> Token:
     kind, said, (start, end) = str(found.lastgroup), found[0], found.span()
-    if kind == "word":
+    if kind in ("plain", "word"):
         letter, days, month, months = _meaning(said)
         return Token(letter, start, end, days, month, months=months, word=said)
     parts = [int(p) for p in _FIGURES.findall(said)] if kind != "figure" and len(said) < 40 else [0]
@@ -150,7 +150,6 @@ def _numeric(kind: str, parts: list[int], said: str) -> Iterator[tuple[int | Non
             yield year, month, day
 
 
-@lru_cache(maxsize=4096)
 def _meaning(word: str) -> tuple[str, tuple[int, ...], int, int]:
     """(letter, days, month, months) of a word; a weekday's number stands among the days."""
     if months := months_named(word):
@@ -161,22 +160,25 @@ def _meaning(word: str) -> tuple[str, tuple[int, ...], int, int]:
         return "u", (), 0, _PERIODS[word]
     if word in _WEEKISH:
         return "k", (), 0, 0
-    if (weekday := _weekday(word)) is not None:
+    if (weekday := _WEEKDAYS_NAMED.get(word)) is not None:
         return "W", (weekday,), 0, 0
     return "t" if word in _THE else "o" if word in _OF else "c" if word in _TO else "x", (), 0, 0
 
 
-@lru_cache(maxsize=4096)
 def months_named(word: str) -> tuple[int, ...]:
     """The months whose name begins with a word of at least three letters, 1 for January."""
-    if word in ("sept", "setiembre", "set"):
-        return (9,)
-    if len(word) < 3:
-        return ()
-    return tuple(dict.fromkeys(number for names in _MONTHS for number, name in enumerate(names.split(), 1) if name.startswith(word)))
+    return _MONTHS_NAMED.get(word, ())
 
 
-def _weekday(word: str) -> int | None:
-    if len(word) < 3:
-        return None
-    return next((number for names in _WEEKDAYS for number, name in enumerate(names.split()) if name.startswith(word)), None)
+def _prefixes(names: Iterable[str]) -> dict[str, tuple[int, ...]]:
+    """Each beginning of at least three letters of the names of several lists -> the places, from 0, of the names that begin so."""
+    found: dict[str, tuple[int, ...]] = {}
+    for listed in names:
+        for number, name in enumerate(listed.split()):
+            for end in range(3, len(name) + 1):
+                found[name[:end]] = tuple(dict.fromkeys((*found.get(name[:end], ()), number)))
+    return found
+
+
+_MONTHS_NAMED = {word: tuple(number + 1 for number in numbers) for word, numbers in _prefixes(_MONTHS).items()} | dict.fromkeys(("sept", "setiembre", "set"), (9,))
+_WEEKDAYS_NAMED = {word: numbers[0] for word, numbers in _prefixes(_WEEKDAYS).items()}

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from decimal import Decimal
+from functools import lru_cache
 from itertools import pairwise
 
 _SMALL = {
@@ -44,8 +45,13 @@ def word_numbers(text: str) -> Iterator[Decimal]:
     return (value for value, _, _ in word_mentions(text))
 
 
-def word_mentions(text: str) -> Iterator[tuple[Decimal, int, int]]:
-    """`word_numbers`, each with the characters of the run of words it is read from."""
+@lru_cache(maxsize=8)
+def word_mentions(text: str) -> tuple[tuple[Decimal, int, int], ...]:
+    """`word_numbers`, each with the characters of the run of words it is read from; kept for a moment, as numbers and dates ask for it one after the other."""
+    return tuple(_mentions(text))
+
+
+def _mentions(text: str) -> Iterator[tuple[Decimal, int, int]]:
     run: list[str] = []
     before, start, end = "", 0, 0
     for match in WORD.finditer(text):

@@ -26,6 +26,7 @@ from schemas.keywords import Finding
 from service.engine.matcher import Matcher
 from service.errors import MatcherFailed
 from service.grounded import GrammarTooLarge, grounded_grammar
+from service.outline import Outline
 from service.sources import Sources
 
 logger = logging.getLogger(__name__)
@@ -85,10 +86,11 @@ class GrammarSource(Protocol):
 
 @dataclass(frozen=True)
 class Compiled:
-    """A grammar ready to be followed; `fresh` copies are cheap."""
+    """A grammar ready to be followed; `fresh` copies are cheap. ``outline``: of its schema, for the grounded grammars of it."""
 
     prototype: LLMatcher
     vocab_size: int
+    outline: Outline
 
     def fresh(self) -> GrammarMatcher:
         return GrammarMatcher(self.prototype.deep_copy(), self.vocab_size)
@@ -124,8 +126,11 @@ class Grammars:
 
         Only for a schema that `compiled` accepted: what is added is bounded by the texts.
         """
+        with self._lock:
+            known = self._cache.get(admitted.digest)
+        outline = Outline(admitted.mask_schema) if known is None else known.outline
         try:
-            lark = grounded_grammar(admitted.mask_schema, Sources(texts))
+            lark = grounded_grammar(outline, Sources(texts))
         except GrammarTooLarge:
             _tell_ungrounded(admitted, "too large")
             return None
@@ -135,7 +140,7 @@ class Grammars:
         if matcher.is_error():
             _tell_ungrounded(admitted, _first_line(matcher.get_error()))
             return None
-        return Compiled(matcher, self._vocab_size)
+        return Compiled(matcher, self._vocab_size, outline)
 
     def _compile(self, admitted: AdmittedSchema, trusted: bool) -> Compiled:
         grammar = grammar_of(admitted.mask_schema)
@@ -144,7 +149,7 @@ class Grammars:
         matcher = LLMatcher(self._tokenizer, grammar, log_level=0)
         if matcher.is_error():
             raise _refused(_first_line(matcher.get_error()))
-        compiled = Compiled(matcher, self._vocab_size)
+        compiled = Compiled(matcher, self._vocab_size, Outline(admitted.mask_schema))
         with self._lock:
             self._cache[admitted.digest] = compiled
             while len(self._cache) > CACHE_ENTRIES:

@@ -3,27 +3,33 @@
 Owns the rules for leaves by their ``x-grounding``: *extract* leaves are spans of whole words of the texts, *normalize* leaves are dates and numbers that can be read
 in them (`schemas/readers.py`, `schemas/dates.py`), codes of currencies are ones that they name (`schemas/currencies.py`), everything else is the schema's own. Where something may be left out or null, it is
 when the texts offer nothing for what it cannot do without. A sub-schema without a grounded leaf, an object that takes properties of any name and an array
-with ``prefixItems`` are left to the JSON compiler, inline. How a text is cut and read is `service/sources.py`.
+with ``prefixItems`` are left to the JSON compiler, inline. What is so whatever the texts are is `service/outline.py`; how a text is cut and read is `service/sources.py`.
 """
 
 from __future__ import annotations
 
 import json
-import re
 from bisect import bisect_left
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
-from functools import lru_cache
 from itertools import accumulate
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from schemas.canonical import canonical_json
 from schemas.currencies import KNOWN
-from schemas.validation import validator
+from service.outline import (
+    Judge,
+    Outline,
+    Schema,
+    is_choice,
+    is_closed_object,
+    is_currency,
+    is_grounded_leaf,
+    is_list,
+    may_have_spaces,
+)
 from service.sources import Sources
-
-Schema = dict[str, Any]
 
 MAX_GRAMMAR_CHARS = 4_000_000
 MAX_TRIED = 2_000_000
@@ -33,28 +39,29 @@ _LONGEST = 400
 _CHAR = r'(\\([^u]|u[0-9a-f]{4})|[^\\])'
 _INK = r"(\\([^u]|u[0-9a-f]{4})|[^\\ ])"
 """One character of a JSON string, and one that is no space."""
-_CODE = re.compile("[A-Z]{3}")
 _Value = TypeVar("_Value", str, int | float)
-_NOTES = frozenset(("x-grounding", "x-format"))
 _ADDRESSES = frozenset(("email", "idn-email"))
-"""Formats that nothing without an @ has: what most notes lack need not be looked for word by word."""
+"""Formats that nothing without an @ has, and nothing with a space but in quotation marks: what most notes lack need not be looked for word by word."""
+_NULL: Schema = {"type": "null"}
 
 
 class GrammarTooLarge(Exception):
     """The grammar would be longer than MAX_GRAMMAR_CHARS, or takes more than MAX_TRIED trials to make."""
 
 
-def grounded_grammar(mask_schema: Schema, sources: Sources) -> str:
+def grounded_grammar(outline: Outline, sources: Sources) -> str:
     """A Lark grammar of the canonical texts of a schema whose grounded leaves are in the sources; all of them are texts of the schema too.
 
     Raises: GrammarTooLarge.
     """
-    return _Rules(mask_schema, sources).grammar()
+    return _Rules(outline, sources).grammar()
 
 
 @dataclass
 class _Rules:
-    root: Schema
+    """The rules so far. A symbol is the name of a rule or terminal, or a literal; each costs the engine some microseconds, so what is used once is written where it is used."""
+
+    outline: Outline
     sources: Sources
     lines: list[str] = field(default_factory=list)
     names: dict[str, str] = field(default_factory=dict)
@@ -62,7 +69,7 @@ class _Rules:
     tried: int = 0
 
     def grammar(self) -> str:
-        start = self.node({key: value for key, value in self.root.items() if key != "$defs"})
+        start = self.node(self.outline.root)
         return "\n".join([f"start: {start}", *self.lines])
 
     def named(self, key: str, body: str, terminal: bool = False) -> str:
@@ -79,44 +86,46 @@ class _Rules:
         self.lines.append(f"{name}: {body}")
 
     def node(self, schema: Schema) -> str:
-        """The name of the rule for a schema; named before its body is made, which may lead back to it."""
-        key = json.dumps(schema)  # in its order, which is the order of the report
+        """The symbol for a schema; a rule is named before its body is made, which may lead back to it."""
+        if schema == _NULL:
+            return _literal("null")
+        key = self.outline.key(schema)
         if key not in self.names:
+            terminal = self.leaf(schema)
+            if terminal is not None:
+                return terminal
             name = self.names[key] = f"r{len(self.names)}"
             self.line(name, self.body(schema))
         return self.names[key]
 
     def body(self, schema: Schema) -> str:
-        if not _has_grounded(schema):
-            return self.plain(schema)
-        if _is_currency(schema):
+        if not self.outline.has_grounded(schema):
+            return self.outline.plain(schema)
+        if is_currency(schema):
             return self.currency(schema)
         if "$ref" in schema:
-            return self.node(self.root["$defs"][schema["$ref"].removeprefix("#/$defs/")])
-        if "anyOf" in schema and not set(schema) - {"anyOf"} - _NOTES:
+            return self.node(self.outline.target(schema)[1])
+        if is_choice(schema):
             told = [branch for branch in schema["anyOf"] if not self.is_untold(branch)]
             return " | ".join(self.node(branch) for branch in told or schema["anyOf"])
-        if _is_closed_object(schema):
+        if is_closed_object(schema):
             return self.object(schema)
-        if _is_list(schema):
+        if is_list(schema):
             return self.array(schema)
-        return self.leaf(schema) or self.plain(schema)
-
-    def plain(self, schema: Schema) -> str:
-        text = json.dumps({**schema, "x-guidance": {"whitespace_flexible": False}})
-        if '"$ref"' in text:
-            text = json.dumps({**schema, "$defs": self.root["$defs"], "x-guidance": {"whitespace_flexible": False}})
-        return f"%json {text}"
+        return self.outline.plain(schema)
 
     def object(self, schema: Schema) -> str:
-        """Its properties in order; from the last to the first, so that each rule knows what may follow."""
-        members = [(name, child, name in schema["required"]) for name, child in schema["properties"].items()]
+        """Its properties in order."""
+        members = [(f"{canonical_json(name)}:", child, name in schema["required"]) for name, child in schema["properties"].items()]
         may_be_written = [member for member in members if member[2] or not (member[1] is False or self.is_untold(member[1]))]
-        pairs = [(f"{_literal(canonical_json(name) + ':')} {self.node(child)}", needed) for name, child, needed in may_be_written]
-        return f"{_literal('{')} {self.firsts(pairs)} {_literal('}')}"
+        pairs = [(key, self.node(child), needed) for key, child, needed in may_be_written]
+        if pairs and all(needed for *_, needed in pairs):
+            written = " ".join(f"{_literal(('{' if i == 0 else ',') + key)} {value}" for i, (key, value, _) in enumerate(pairs))
+            return f"{written} {_literal('}')}"
+        return f"{_literal('{')} {self.firsts([(f'{_literal(key)} {value}', needed) for key, value, needed in pairs])} {_literal('}')}"
 
     def firsts(self, pairs: Sequence[tuple[str, bool]]) -> str:
-        """The pairs with commas between; each that is not needed may be left out."""
+        """The pairs with commas between, each that is not needed may be left out; made from the last to the first, so that each rule knows what may follow."""
         after, starts = "", []
         for i in range(len(pairs) - 1, -1, -1):
             pair, needed = pairs[i]
@@ -149,24 +158,24 @@ class _Rules:
 
     def is_untold(self, schema: Schema, inside: tuple[str, ...] = ()) -> bool:
         """Whether the texts offer nothing for it: for a grounded leaf, or for one that it cannot do without. ``inside``: the references that led here."""
-        if not _has_grounded(schema):
+        if not self.outline.has_grounded(schema):
             return False
-        if _is_grounded_leaf(schema):
+        if is_grounded_leaf(schema):
             return self.leaf(schema) is None
         if "$ref" in schema:
-            name = schema["$ref"].removeprefix("#/$defs/")
-            return name not in inside and self.is_untold(self.root["$defs"][name], (*inside, name))
+            name, target = self.outline.target(schema)
+            return name not in inside and self.is_untold(target, (*inside, name))
         if "anyOf" in schema:
-            return not set(schema) - {"anyOf"} - _NOTES and all(self.is_untold(branch, inside) for branch in schema["anyOf"])
-        if _is_closed_object(schema):
+            return is_choice(schema) and all(self.is_untold(branch, inside) for branch in schema["anyOf"])
+        if is_closed_object(schema):
             return any(self.is_untold(schema["properties"][name], inside) for name in schema["required"])
-        return _is_list(schema) and schema.get("minItems", 0) > 0 and self.is_untold(schema["items"], inside)
+        return is_list(schema) and schema.get("minItems", 0) > 0 and self.is_untold(schema["items"], inside)
 
     def leaf(self, schema: Schema) -> str | None:
         """The terminal of a grounded scalar; None when the schema's own must do."""
-        if not _is_grounded_leaf(schema):
+        if not is_grounded_leaf(schema):
             return None
-        key = f"leaf {json.dumps(schema)}"
+        key = f"leaf {self.outline.key(schema)}"
         if key in self.names:
             return self.names[key] or None
         if schema["x-grounding"] == "extract" and "pattern" not in schema:
@@ -180,18 +189,20 @@ class _Rules:
 
     def readings(self, schema: Schema) -> set[str]:
         """The JSON texts of the values in the sources that the leaf's own keywords accept."""
-        judge = _judge(json.dumps({key: value for key, value in schema.items() if key not in _NOTES}))
+        judge = self.outline.judge(schema)
         if schema["x-grounding"] == "extract":
-            if schema.get("x-format") in _ADDRESSES and not any("@" in text for text in self.sources.texts):
+            address, with_spaces = schema.get("x-format") in _ADDRESSES, may_have_spaces(schema)
+            if address and not self.sources.have("@"):
                 return set()
-            return set(map(canonical_json, self.sources.ids(lambda words: self.fitting(judge, words))))
+            found = self.sources.ids(lambda words: self.fitting(judge, words), with_spaces=with_spaces and (not address or self.sources.have('"')))
+            return {f'"{word}"' if word.isalnum() else canonical_json(word) for word in found}
         if schema["type"] == "string":
-            return set(map(canonical_json, self.fitting(judge, self.sources.dates)))
+            return {f'"{day}"' for day in self.fitting(judge, self.sources.dates)}
         as_json = {n: int(n) if n == n.to_integral_value() else float(n) for n in self.sources.numbers}
         fitting = self.fitting(judge, set(as_json.values()))
         return {_plain(n) for n, value in as_json.items() if value in fitting}
 
-    def fitting(self, judge: _Judge, values: Collection[_Value]) -> set[_Value]:
+    def fitting(self, judge: Judge, values: Collection[_Value]) -> set[_Value]:
         """Those that a leaf accepts; where it accepts none, one question settles it."""
         self.tried += len(values)
         if self.tried > MAX_TRIED:
@@ -227,57 +238,10 @@ def _spans(chunks: Sequence[str], least: int, most: int) -> Iterator[tuple[int, 
             yield start, end
 
 
-@dataclass(frozen=True, slots=True)
-class _Judge:
-    """Whether a leaf accepts a value, and whether it accepts one of many."""
-
-    one: Callable[[Any], bool]
-    some: Callable[[Any], bool]
-
-
-@lru_cache(maxsize=128)
-def _judge(schema_json: str) -> _Judge:
-    schema = json.loads(schema_json)
-    return _Judge(validator(schema).is_valid, validator({"type": "array", "contains": schema}).is_valid)
-
-
 def _plain(number: Decimal) -> str:
     """A number without exponent and without zeros at its end."""
     text = format(number, "f") if number else "0"
     return text.rstrip("0").rstrip(".") if "." in text else text
-
-
-def _is_grounded_leaf(schema: Schema) -> bool:
-    kind, shape = schema.get("x-grounding"), schema.get("type")
-    if kind == "extract":
-        return shape == "string"
-    return kind == "normalize" and (shape in ("integer", "number") or (shape == "string" and schema.get("x-format") == "date"))
-
-
-def _is_currency(schema: Schema) -> bool:
-    """An enum of codes of currencies, one of which is known, and nothing else."""
-    codes = schema.get("enum", [])
-    are_codes = all(isinstance(code, str) and _CODE.fullmatch(code) for code in codes)
-    return not set(schema) - {"enum", "type"} - _NOTES and are_codes and not KNOWN.isdisjoint(codes)
-
-
-def _has_grounded(schema: Any) -> bool:
-    """Whether a grounded leaf is in it; what it refers to is looked at when it is its turn."""
-    if not isinstance(schema, dict):
-        return False
-    if schema.get("x-grounding") in ("extract", "normalize") or "$ref" in schema or _is_currency(schema):
-        return True
-    inner = [*schema.get("properties", {}).values(), *schema.get("anyOf", ()), schema.get("items")]
-    return any(map(_has_grounded, inner))
-
-
-def _is_closed_object(schema: Schema) -> bool:
-    known = {"type", "properties", "required", "additionalProperties", "minProperties", "maxProperties"}
-    return bool(schema.get("properties")) and schema.get("additionalProperties") is False and not set(schema) - known - _NOTES
-
-
-def _is_list(schema: Schema) -> bool:
-    return isinstance(schema.get("items"), dict) and not set(schema) - {"type", "items", "minItems", "maxItems"} - _NOTES
 
 
 def _substring(chunks: Sequence[str]) -> str:

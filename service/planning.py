@@ -66,10 +66,11 @@ class Planner:
         except SignatureTooLong as error:
             raise SchemaRefused((Finding("", "", str(error)),)) from None
         prompt_ids = with_schema if adapter is None else self._prompt_ids(request, None)
-        room = self._room(len(prompt_ids), request.options.max_new_tokens, shortest or 1)
+        longest = None if grammar is None else admitted.longest_bytes
+        room = self._room(len(prompt_ids), request.options.max_new_tokens, shortest or 1, longest)
         closer, watched = (None, 0) if shortest is None else (self._closer, max(CLOSING_ROOM, 2 * shortest))
         if grounding is Grounding.STRICT and room <= watched:  # the texts may demand a longer report than the schema does
-            self._room(len(prompt_ids), request.options.max_new_tokens, self._shortest_way(grammar) or 1)
+            self._room(len(prompt_ids), request.options.max_new_tokens, self._shortest_way(grammar) or 1, longest)
         saved = len(with_schema) - len(prompt_ids)
         return Plan(admitted, ReportValidator(admitted.schema), grammar, adapter, prompt_ids, room, saved, grounding, closer, watched, self._examples(adapter))
 
@@ -80,8 +81,11 @@ class Planner:
             self._examples_of[adapter.adapter_digest] = tuple(tuple(self._base.tokenizer.encode(text, add_special_tokens=False).ids) for text in adapter.examples)
         return self._examples_of[adapter.adapter_digest]
 
-    def _room(self, num_prompt_tokens: int, asked: int | None, shortest: int) -> int:
-        """How many tokens may be written: what was asked, or the default as far as the context holds it; never fewer than the shortest report takes."""
+    def _room(self, num_prompt_tokens: int, asked: int | None, shortest: int, longest: int | None) -> int:
+        """How many tokens may be written: what was asked, or the default as far as the context holds it; never fewer than the shortest report takes.
+
+        `longest`: what no report takes more than, as a token is a byte at least; None where there is no such bound.
+        """
         room = self._base.config.context_length - num_prompt_tokens
         if room < shortest:
             raise PromptTooLong(num_prompt_tokens, self._base.config.context_length - shortest)
@@ -89,7 +93,8 @@ class Planner:
             told = f"is {asked}; with this prompt of {num_prompt_tokens} tokens at most {room} fit the model's context"
             raise RequestInvalid((FieldViolation("options.max_new_tokens", told),))
         if asked is not None and asked < shortest:
-            raise RequestInvalid((FieldViolation("options.max_new_tokens", f"is {asked}; the shortest report found takes {shortest} tokens"),))
+            bounds = f"the shortest report found takes {shortest} tokens" + (f", none takes more than {longest}" if longest else "")
+            raise RequestInvalid((FieldViolation("options.max_new_tokens", f"is {asked}; {bounds}"),))
         return asked or min(max(DEFAULT_MAX_NEW_TOKENS, shortest), room)
 
     def _grammar(self, request: GenerationRequest, admitted: AdmittedSchema) -> tuple[Grammar | None, Grounding, int | None]:

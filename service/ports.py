@@ -61,13 +61,14 @@ class AdapterInfo:
 
 @dataclass(frozen=True, slots=True)
 class SchemaInfo:
-    """A schema of the catalog without its text; `checked` are pointers to keywords enforced after decoding only."""
+    """A schema of the catalog without its text; `checked` are pointers to keywords enforced after decoding only. `longest_report_bytes`: None without bound."""
 
     schema_id: str
     schema_digest: str
     title: str
     description: str
     checked: tuple[str, ...]
+    longest_report_bytes: int | None
 
 
 class ReportGenerator(Protocol):
@@ -95,4 +96,4 @@ def adapter_info(adapter: AdapterFacts) -> AdapterInfo:
 def schema_info(admitted: AdmittedSchema) -> SchemaInfo:
     """The facts of an admitted schema of the catalog."""
     title, description = (str(admitted.schema.get(name, "")) for name in ("title", "description"))
-    return SchemaInfo(str(admitted.schema_id), admitted.digest, title, description, tuple(admitted.checked))
+    return SchemaInfo(str(admitted.schema_id), admitted.digest, title, description, tuple(admitted.checked), admitted.longest_bytes)

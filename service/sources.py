@@ -63,13 +63,16 @@ class Sources:
         """Runs without white space: as they stand, without the marks around them, and their parts."""
         return frozenset(word for text in self.texts for run in set(text.split()) for word in _variants(run))
 
-    def ids(self, fitting: Callable[[Collection[str]], set[str]]) -> set[str]:
+    def have(self, mark: str) -> bool:
+        return any(mark in text for text in self.texts)
+
+    def ids(self, fitting: Callable[[Collection[str]], set[str]], *, with_spaces: bool) -> set[str]:
         """The words that fit; with them phrases, where the pattern takes spaces; or, where no word fits, pieces of words.
 
-        ``fitting`` gives those of some words that fit.
+        ``fitting`` gives those of some words that fit; ``with_spaces``: False where none with a space does, which need not be tried then.
         """
         found = fitting(self.words)
-        if fitting(self._short_phrases):
+        if with_spaces and fitting(self._short_phrases):
             found |= fitting(set(self._phrases(_PHRASE_WORDS)))
         return found or fitting(self._pieces)
 

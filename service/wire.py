@@ -227,13 +227,15 @@ def from_schema(schema: SchemaInfo) -> pb.Schema:
         title=schema.title,
         description=schema.description,
         checked_pointers=schema.checked,
+        longest_report_bytes=schema.longest_report_bytes,
     )
 
 
 def to_schema(message: pb.Schema) -> SchemaInfo:
     """A schema's facts of a message."""
     checked = tuple(message.checked_pointers)
-    return SchemaInfo(message.schema_id, message.schema_digest, message.title, message.description, checked)
+    longest = message.longest_report_bytes if message.HasField("longest_report_bytes") else None
+    return SchemaInfo(message.schema_id, message.schema_digest, message.title, message.description, checked, longest)
 
 
 def from_adapter(adapter: AdapterFacts) -> pb.Adapter:

@@ -13,6 +13,7 @@ from typing import Any
 from llguidance import LLMatcher, LLTokenizer
 
 from service.grammar import Compiled, Grammars, grammar_of, without_markers
+from service.outline import Outline
 from tests import tiny
 
 TOKENIZER = tiny.tokenizer()
@@ -30,7 +31,7 @@ def mask_of(mask_schema: dict[str, Any]) -> Compiled:
     """The plain grammar of a mask schema."""
     matcher = LLMatcher(_LL, grammar_of(mask_schema), log_level=0)
     assert not matcher.is_error(), matcher.get_error()
-    return Compiled(matcher, tiny.VOCAB_SIZE)
+    return Compiled(matcher, tiny.VOCAB_SIZE, Outline(mask_schema))
 
 
 def accepts(grammar: Compiled, text: str) -> bool:

@@ -1,6 +1,8 @@
-"""One example of every exception that the service tells of."""
+"""One example of every exception that the service tells of, and the shape of most schemas in tests."""
 
 from __future__ import annotations
+
+from typing import Any
 
 from schemas.admission import SchemaRefused
 from schemas.catalog import SchemaUnknown
@@ -24,3 +26,8 @@ EXAMPLES: tuple[Exception, ...] = (
     errors.QueueFull(256),
     errors.ShuttingDown(),
 )
+
+
+def closed(required: list[str] | None = None, **properties: Any) -> dict[str, Any]:
+    """An object of these properties and no others, all of them required unless it is said which."""
+    return {"type": "object", "properties": properties, "required": list(properties) if required is None else required, "additionalProperties": False}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from functools import cache
 from typing import Any
 
@@ -37,9 +38,11 @@ def test_the_mask_takes_every_valid_instance_and_an_invalid_one_only_by_a_checke
     engine, judge = engine_of(schema), ReportValidator(schema.schema)
     near = values_near(schema.schema)
     for value in data.draw(st.lists(near | near.flatmap(mutations), min_size=1, max_size=5)):
-        taken = engine.accepts(canonical_json(in_schema_order(value, schema.schema)))
+        text = canonical_json(in_schema_order(value, schema.schema))
+        taken = engine.accepts(text)
         if not judge.violations(value):
             assert taken, value
+            assert len(text.encode()) <= (schema.longest_bytes or math.inf), text
         elif not schema.checked:
             assert not taken, value
 
@@ -50,6 +53,7 @@ def test_whatever_the_mask_writes_is_valid_or_breaks_a_checked_keyword(schema: A
     text = engine_of(schema).write(seed)
     if text is None:
         return
+    assert len(text.encode()) <= (schema.longest_bytes or math.inf), text
     try:
         value = parse_json(text)
     except JsonInvalid as error:

@@ -146,7 +146,7 @@ def is_founded(value: Any, node: dict[str, Any], texts: tuple[str, ...]) -> bool
 def offered(node: dict[str, Any], texts: tuple[str, ...]) -> bool:
     judge, sources = SecondJudge(node), Sources(texts)
     if "pattern" in node or "format" in node:
-        return bool(sources.ids(lambda words: {word for word in words if not judge.violations(word)}))
+        return bool(sources.ids(lambda words: {word for word in words if not judge.violations(word)}, with_spaces=True))
     spans = ("".join(c[i:j]) for c in sources.chunks for i in range(len(c)) for j in range(i + 1, len(c) + 1))
     return any(span == span.strip() and not judge.violations(span) for span in spans)
 

@@ -14,15 +14,11 @@ from schemas.validation import SecondJudge
 from service.closing import Closer
 from service.grammar import Compiled, Grammars
 from tests import tiny
+from tests.samples import closed
 
 TOKENIZER = tiny.tokenizer()
 GRAMMARS = Grammars(TOKENIZER.to_str(), tiny.VOCAB_SIZE, (tiny.EOS_ID,))
 CLOSER = Closer([TOKENIZER.decode([i], skip_special_tokens=False) for i in range(tiny.VOCAB_SIZE)], (tiny.EOS_ID,))
-
-
-def closed(**properties: Any) -> dict[str, Any]:
-    return {"type": "object", "properties": properties, "required": list(properties), "additionalProperties": False}
-
 
 SHORTEST: list[tuple[dict[str, Any], str]] = [
     ({"type": "null"}, "null"),

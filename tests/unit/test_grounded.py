@@ -14,17 +14,15 @@ from schemas.validation import SecondJudge
 from service import grounded as module
 from service.grammar import Compiled
 from service.grounded import grounded_grammar
+from service.outline import Outline, may_have_spaces
 from service.sources import Sources
 from tests.mask_walk import accepts, grammars, mask_of, takes, texts_of
+from tests.samples import closed
 
 TEXT = {"type": "string"}
 DATE = {"type": "string", "format": "date"}
 ID = {"type": "string", "x-grounding": "extract", "pattern": "^[a-z][a-z0-9]*(-[a-z0-9]+)*$"}
 EMAIL = {"type": "string", "x-grounding": "extract", "format": "email"}
-
-
-def closed(required: list[str] | None = None, **properties: Any) -> dict[str, Any]:
-    return {"type": "object", "properties": properties, "required": list(properties) if required is None else required, "additionalProperties": False}
 
 
 def grammar(schema: dict[str, Any], *texts: str) -> Compiled:
@@ -399,6 +397,16 @@ def test_a_grammar_too_large_to_make_is_not_made(monkeypatch: pytest.MonkeyPatch
             assert grammars().grounded(admit(closed(a=TEXT, b={"type": "number"})), ("1 2 3 4 5 6 7 8 9 10 11 12",)) is None
 
 
+@pytest.mark.parametrize("pattern", ["^[a-z][a-z0-9]*(-[a-z0-9]+)*$", r"^[A-Z]{2}\.[\w.]+$", "^INC-[0-9]+$", "^(?:ab)?c@d$"])
+def test_patterns_that_plainly_take_no_space(pattern: str) -> None:
+    assert not may_have_spaces({"pattern": pattern})
+
+
+@pytest.mark.parametrize("pattern", ["^.+$", r"^a\sb$", "^[^a]+$", "a", "^a|b$", "^a b$", "^[ -z]+$", r"^\D+$", "^a", "a$", r"^\W$", "^\u00a0$"])
+def test_patterns_that_may_take_a_space(pattern: str) -> None:
+    assert may_have_spaces({"pattern": pattern})
+
+
 def test_the_lark_of_a_request_holds_each_text_once() -> None:
-    lark = grounded_grammar(admit(Catalog.load().get("agent_status").schema).mask_schema, Sources(("zyzzyva one", "second text")))
+    lark = grounded_grammar(Outline(Catalog.load().get("agent_status").mask_schema), Sources(("zyzzyva one", "second text")))
     assert lark.count("substring_chunks") == 2

@@ -270,18 +270,20 @@ class ListSchemasResponse(_message.Message):
     def __init__(self, schemas: _Optional[_Iterable[_Union[Schema, _Mapping]]] = ...) -> None: ...
 
 class Schema(_message.Message):
-    __slots__ = ("schema_id", "schema_digest", "title", "description", "checked_pointers")
+    __slots__ = ("schema_id", "schema_digest", "title", "description", "checked_pointers", "longest_report_bytes")
     SCHEMA_ID_FIELD_NUMBER: _ClassVar[int]
     SCHEMA_DIGEST_FIELD_NUMBER: _ClassVar[int]
     TITLE_FIELD_NUMBER: _ClassVar[int]
     DESCRIPTION_FIELD_NUMBER: _ClassVar[int]
     CHECKED_POINTERS_FIELD_NUMBER: _ClassVar[int]
+    LONGEST_REPORT_BYTES_FIELD_NUMBER: _ClassVar[int]
     schema_id: str
     schema_digest: str
     title: str
     description: str
     checked_pointers: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, schema_id: _Optional[str] = ..., schema_digest: _Optional[str] = ..., title: _Optional[str] = ..., description: _Optional[str] = ..., checked_pointers: _Optional[_Iterable[str]] = ...) -> None: ...
+    longest_report_bytes: int
+    def __init__(self, schema_id: _Optional[str] = ..., schema_digest: _Optional[str] = ..., title: _Optional[str] = ..., description: _Optional[str] = ..., checked_pointers: _Optional[_Iterable[str]] = ..., longest_report_bytes: _Optional[int] = ...) -> None: ...
 
 class GetSchemaRequest(_message.Message):
     __slots__ = ("schema_id",)

@@ -1,0 +1,124 @@
+"""Outlines: what a grounded grammar asks of a schema whatever the texts are, found out once for each schema.
+
+Owns which sub-schemas have grounded leaves, which of them our own rules can write (closed objects, lists, alternatives, scalars) and which are left to the JSON
+compiler, and what a leaf accepts. Knows no text; what a request adds is `service/grounded.py`.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, TypeVar
+
+from schemas.currencies import KNOWN
+from schemas.validation import validator
+
+Schema = dict[str, Any]
+_Told = TypeVar("_Told")
+
+NOTES = frozenset(("x-grounding", "x-format"))
+"""Keywords that say something of a leaf and refuse nothing."""
+_CODE = re.compile("[A-Z]{3}")
+_WITHOUT_SPACES = re.compile(r"\^(?:\w|\\[.+@/-]|\[[\w.+@-]+\]|[()+*?{},:])*\$")
+"""Patterns of whole texts that plainly take no space: letters, digits, a few marks and classes of these, counted, without alternatives."""
+
+
+@dataclass(frozen=True, slots=True)
+class Judge:
+    """Whether a leaf accepts a value, and whether it accepts one of many."""
+
+    one: Callable[[Any], bool]
+    some: Callable[[Any], bool]
+
+
+class Outline:
+    """A mask schema and what has been found out about its sub-schemas. They are told apart by identity, so the schema must not be changed; safe for several threads."""
+
+    def __init__(self, mask_schema: Schema) -> None:
+        self.schema = mask_schema
+        self.defs: dict[str, Schema] = mask_schema.get("$defs", {})
+        self._known: dict[tuple[str, int], Any] = {}
+
+    @cached_property
+    def root(self) -> Schema:
+        """The schema without its definitions."""
+        return {key: value for key, value in self.schema.items() if key != "$defs"}
+
+    def target(self, schema: Schema) -> tuple[str, Schema]:
+        """The name and the schema that a reference leads to."""
+        name = schema["$ref"].removeprefix("#/$defs/")
+        return name, self.defs[name]
+
+    def key(self, schema: Schema) -> str:
+        """One text for equal sub-schemas; in its order, which is the order of the report."""
+        return self._once("key", schema, json.dumps)
+
+    def judge(self, leaf: Schema) -> Judge:
+        return self._once("judge", leaf, _judge)
+
+    def has_grounded(self, schema: Any) -> bool:
+        """Whether a grounded leaf is in it; what it refers to is looked at when it is its turn."""
+        return isinstance(schema, dict) and self._once("has_grounded", schema, self._has_grounded)
+
+    def _has_grounded(self, schema: Schema) -> bool:
+        if schema.get("x-grounding") in ("extract", "normalize") or "$ref" in schema or is_currency(schema):
+            return True
+        inner = [*schema.get("properties", {}).values(), *schema.get("anyOf", ()), schema.get("items")]
+        return any(map(self.has_grounded, inner))
+
+    def plain(self, schema: Schema) -> str:
+        """The rule's body that leaves a sub-schema to the JSON compiler."""
+        return self._once("plain", schema, self._plain)
+
+    def _plain(self, schema: Schema) -> str:
+        text = json.dumps({**schema, "x-guidance": {"whitespace_flexible": False}})
+        if '"$ref"' in text:
+            text = json.dumps({**schema, "$defs": self.defs, "x-guidance": {"whitespace_flexible": False}})
+        return f"%json {text}"
+
+    def _once(self, what: str, schema: Schema, find: Callable[[Schema], _Told]) -> _Told:
+        at = (what, id(schema))
+        if at not in self._known:
+            self._known[at] = find(schema)
+        return self._known[at]  # type: ignore[no-any-return]
+
+
+def _judge(leaf: Schema) -> Judge:
+    schema = {key: value for key, value in leaf.items() if key not in NOTES}
+    return Judge(validator(schema).is_valid, validator({"type": "array", "contains": schema}).is_valid)
+
+
+def may_have_spaces(leaf: Schema) -> bool:
+    """Whether a string leaf may accept a text with a space in it; False only where its pattern plainly does not."""
+    return _WITHOUT_SPACES.fullmatch(leaf.get("pattern", "")) is None
+
+
+def is_grounded_leaf(schema: Schema) -> bool:
+    kind, shape = schema.get("x-grounding"), schema.get("type")
+    if kind == "extract":
+        return shape == "string"
+    return kind == "normalize" and (shape in ("integer", "number") or (shape == "string" and schema.get("x-format") == "date"))
+
+
+def is_currency(schema: Schema) -> bool:
+    """An enum of codes of currencies, one of which is known, and nothing else."""
+    codes = schema.get("enum", [])
+    are_codes = all(isinstance(code, str) and _CODE.fullmatch(code) for code in codes)
+    return not set(schema) - {"enum", "type"} - NOTES and are_codes and not KNOWN.isdisjoint(codes)
+
+
+def is_closed_object(schema: Schema) -> bool:
+    known = {"type", "properties", "required", "additionalProperties", "minProperties", "maxProperties"}
+    return bool(schema.get("properties")) and schema.get("additionalProperties") is False and not set(schema) - known - NOTES
+
+
+def is_list(schema: Schema) -> bool:
+    return isinstance(schema.get("items"), dict) and not set(schema) - {"type", "items", "minItems", "maxItems"} - NOTES
+
+
+def is_choice(schema: Schema) -> bool:
+    """Alternatives and nothing else."""
+    return "anyOf" in schema and not set(schema) - {"anyOf"} - NOTES
