@@ -22,7 +22,7 @@ _Told = TypeVar("_Told")
 NOTES = frozenset(("x-grounding", "x-format"))
 """Keywords that say something of a leaf and refuse nothing."""
 _CODE = re.compile("[A-Z]{3}")
-_WITHOUT_SPACES = re.compile(r"\^(?:\w|\\[.+@/-]|\[[\w.+@-]+\]|[()+*?{},:])*\$")
+_WITHOUT_SPACES = re.compile(r"\^(?:[\w@/-]|\\[dw.+@/-]|\[(?:[\w.+@/-]|\\[dw.+@/-])+\]|[()+*?{},:])*\$")
 """Patterns of whole texts that plainly take no space: letters, digits, a few marks and classes of these, counted, without alternatives."""
 
 

@@ -397,7 +397,7 @@ def test_a_grammar_too_large_to_make_is_not_made(monkeypatch: pytest.MonkeyPatch
             assert grammars().grounded(admit(closed(a=TEXT, b={"type": "number"})), ("1 2 3 4 5 6 7 8 9 10 11 12",)) is None
 
 
-@pytest.mark.parametrize("pattern", ["^[a-z][a-z0-9]*(-[a-z0-9]+)*$", r"^[A-Z]{2}\.[\w.]+$", "^INC-[0-9]+$", "^(?:ab)?c@d$"])
+@pytest.mark.parametrize("pattern", ["^[a-z][a-z0-9]*(-[a-z0-9]+)*$", r"^[A-Z]{2}\.[\w.]+$", "^INC-[0-9]+$", "^(?:ab)?c@d$", r"^\d{3}$"])
 def test_patterns_that_plainly_take_no_space(pattern: str) -> None:
     assert not may_have_spaces({"pattern": pattern})
 
