@@ -9,7 +9,7 @@ THREADS ?= $(shell nproc 2>/dev/null || echo 2)
 .PHONY: help demo serve test lint proto train bench bench-peers bench-masks bench-passes clean
 
 help: ## list the targets
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
 
 .venv/.serve: pyproject.toml
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
@@ -45,7 +45,12 @@ train: .venv/.dev ## rebuild tokenizer, base and adapter from nothing; resumes a
 bench: .venv/.dev ## measure reliability; tables under bench/ (NOTES=path of hand-written notes)
 	$(BIN)/escribano-train bench --output bench $(if $(wildcard $(NOTES)),--notes $(NOTES))
 
-bench-peers: .venv/.dev ## measure time and memory beside Outlines over transformers; bench/peers.*
+.venv-peers/.done: ## compiles llama.cpp, which takes some minutes
+	@test -x .venv-peers/bin/python || $(PYTHON) -m venv .venv-peers
+	.venv-peers/bin/pip install --quiet --disable-pip-version-check llama-cpp-python==0.3.36 gguf==0.19.0
+	@touch $@
+
+bench-peers: .venv/.dev .venv-peers/.done ## measure time and memory beside llama.cpp and Outlines; bench/peers.*
 	$(BIN)/escribano-train bench-peers --output bench
 
 bench-masks: .venv/.dev ## measure what grounding costs: building a note's grammar, computing a mask; bench/masks.*

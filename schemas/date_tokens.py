@@ -79,6 +79,10 @@ class Token(NamedTuple):
     word: str = ""
 
 
+_ANY_WORD = Token("x", 0, 0)
+"""What most words are. No form holds one, so nobody asks where it stands."""
+
+
 def tokens(words: str) -> Iterator[Token]:
     """The tokens of a flat text; a run of number words is one."""
     runs = _number_runs(words)
@@ -110,7 +114,7 @@ def _token(found: re.Match[str], words: str) -> Token:
     kind, said, (start, end) = str(found.lastgroup), found[0], found.span()
     if kind in ("plain", "word"):
         letter, days, month, months = _meaning(said)
-        return Token(letter, start, end, days, month, months=months, word=said)
+        return _ANY_WORD if letter == "x" else Token(letter, start, end, days, month, months=months, word=said)
     parts = [int(p) for p in _FIGURES.findall(said)] if kind != "figure" and len(said) < 40 else [0]
     if kind in ("iso", "dmy", "named", "american", "dm"):
         return Token("N" if kind == "dm" else "I", start, end, dated=tuple(_numeric(kind, parts, said)))

@@ -14,6 +14,7 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from itertools import accumulate
+from json.encoder import encode_basestring_ascii
 from typing import TypeVar
 
 from schemas.canonical import canonical_json
@@ -250,7 +251,7 @@ def _substring(chunks: Sequence[str]) -> str:
 
 def _literal(text: str) -> str:
     """A Lark string literal; JSON's escapes are Lark's."""
-    return json.dumps(text)
+    return encode_basestring_ascii(text)
 
 
 def _one_of(texts: Sequence[str]) -> str | None:

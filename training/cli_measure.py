@@ -122,8 +122,11 @@ def bench_peers(
     count: Annotated[int, typer.Option(min=2, help="Notes that each contestant writes the reports of, at 1, 8 and 32 in flight.")] = 32,
     seed: Seed = 20_001,
     threads: Threads = None,
+    peers_python: Annotated[
+        Path, typer.Option(metavar="<file>", help="The Python of an environment with llama-cpp-python and gguf, which `make bench-peers` makes; without it llama.cpp is left out.")
+    ] = Path(".venv-peers/bin/python"),
 ) -> None:
-    """Measure time and memory beside Outlines over transformers: same weights, same notes, same schema.
+    """Measure time and memory beside llama.cpp and Outlines over transformers: same weights, same notes, same schema.
 
     Writes peers.md, peers.json and peers.png. Run nothing else beside it.
 
@@ -133,10 +136,10 @@ def bench_peers(
       escribano-train bench-peers --count 64 --threads 2 --output bench/
     """
     from training.evaluate import SETUP_ERRORS
-    from training.peers import PeerFailed, main
+    from training.peers.comparison import PeerFailed, main
 
     with failures_shown(*SETUP_ERRORS, PeerFailed):
-        main(base=base, adapters=adapter or (), count=count, seed=seed, output=output, threads=threads)
+        main(base=base, adapters=adapter or (), count=count, seed=seed, output=output, threads=threads, peers_python=peers_python if peers_python.exists() else None)
 
 
 def bench_masks(

@@ -20,7 +20,7 @@ MAY_USE_GRPC = {
     "service.wire",
 }
 MAY_USE_PB = {"service.wire", "service.rpc_status", "service.servicer", "service.client", "service.server"}
-USES_SERVICE = {"training.evaluate", "training.bench", "training.calibration", "training.peers", "training.masks", "training.passes", "training.bundle"}
+USES_SERVICE = {"training.evaluate", "training.bench", "training.calibration", "training.peers.comparison", "training.masks", "training.passes", "training.bundle"}
 LAZY = {"training.cli", "training.cli_measure", "training.options"}
 """Modules whose top level must stay light."""
 HEAVY = ("torch", "transformers", "peft", "trl", "datasets", "mimesis", "scipy", "service", "tokenizers")
