@@ -176,9 +176,14 @@ def llama_work(contestant: Contestant, task: Task, folder: Path) -> dict[str, An
             "merges": [merge if isinstance(merge, str) else " ".join(merge) for merge in told["model"]["merges"]],
         },
         "prompts": [[*bos, *base.tokenizer.encode(render(pair.question, (), None), add_special_tokens=False).ids] for pair in task.notes.pairs],
-        "schema": None if contestant.mode is Decoding.FREE else json.dumps(admitted.mask_schema), "grammar": None,
+        "schema": None if contestant.mode is Decoding.FREE else _as_llama_reads(admitted.mask_schema), "grammar": None,
         "in_flight": IN_FLIGHT, "warm_up": WARM_UP_COUNT, "max_new_tokens": DEFAULT_MAX_NEW_TOKENS,
     }  # fmt: skip
+
+
+def _as_llama_reads(schema: dict[str, Any]) -> str:
+    """The schema's JSON with its patterns, the same ones, in the spelling that llama.cpp's converter reads: plain groups, no escaped point or hyphen."""
+    return json.dumps(schema).replace("(?:", "(").replace(r"\\-", "-").replace(r"\\.", "[.]")
 
 
 def merged(base: Base, adapter: Adapter) -> dict[str, Any]:
