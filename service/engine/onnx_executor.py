@@ -1,13 +1,13 @@
 """A Mistral-family decoder in ONNX Runtime on a CPU: one forward over rows of many sequences, each with its adapter.
 
-Owns the session, the key-value cache in slots and the factors of the adapters in a pass. The graph (`onnx_graph.py` writes it beside the base) has no weights: it is
+Owns the session, the rectangles that are run and the factors of the adapters in a pass; where keys and values lie is `cache.py`. The graph (`onnx_graph.py` writes it beside the base) has no weights: it is
 given the arrays of the safetensors. The cache is bound as input and output alike, so that a pass writes its keys and values in place. Needs neither torch nor
 transformers; the arithmetic is compared with theirs in tests/unit/test_executors.py.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from itertools import groupby
 from pathlib import Path
@@ -17,6 +17,8 @@ import onnxruntime
 from numpy.typing import NDArray
 
 from service.checkpoint import Base, CheckpointInvalid, ModelConfig
+from service.engine.cache import PLACES as PLACES_OF_BLOCK
+from service.engine.cache import Block, Cache
 from service.engine.executor import Logits, Row
 from service.engine.lora import FUSED, Array, FactorsUnfit, LowRank
 
@@ -27,14 +29,10 @@ EMBEDDING, NORM, HEAD = "model.embed_tokens.weight", "model.norm.weight", "lm_he
 IDS, POSITIONS, COS, SIN, WRITES, RECTANGLE, TOKENS, MASK, WANTED, ADAPTER_OF_TOKEN, LOGITS = (
     "ids", "positions", "cos", "sin", "writes", "rectangle", "tokens", "mask", "wanted", "adapter_of_token", "logits",
 )  # fmt: skip
-GROUP = 8
-"""Slots that are run together, in one rectangle of slots, places and positions: attention looks at all of it, used or not."""
-FIRST_LENGTH, SHRINKS_AT = 512, 2
-"""Positions that a group's cache has at first, and beyond what is needed whenever it is made anew; it is made smaller where it has that many times as much."""
 LONG = 17
 """A row of more tokens is run by itself: beside short ones it would make a rectangle of mostly nothing."""
-MOST_MIXES, MOST_BINDINGS, SPARE_ADAPTERS = 16, 256, 2
-"""How many sets of adapters are kept laid together, and how many of these and of neighbouring slots are kept bound; how many adapters more than are wanted a set may have."""
+MOST_MIXES, MOST_BINDINGS, SPARE_ADAPTERS = 16, 64, 2
+"""How many sets of adapters are kept laid together, and how many of these and of neighbouring places of a block are kept bound; how many adapters more than are wanted a set may have."""
 
 _UNSEEN = np.float32(-1e30)
 _Factors = dict[str, Array]
@@ -73,32 +71,6 @@ def present_name(index: int, which: str) -> str:
     return f"present.{index}.{which}"
 
 
-@dataclass
-class _Cache:
-    """Keys and values of a group of slots: by layer and which, (slot, kv_head, position, head_dim). `ends`: positions that are written, by slot."""
-
-    arrays: dict[str, Array]
-    ends: list[int]
-
-    @classmethod
-    def empty(cls, config: ModelConfig, slots: int) -> _Cache:
-        shape = (slots, config.num_kv_heads, min(FIRST_LENGTH, config.context_length), config.head_dim)
-        names = [cache_name(index, which) for index in range(config.num_layers) for which in ("key", "value")]
-        return cls({name: np.zeros(shape, np.float32) for name in names}, [0] * slots)
-
-    @property
-    def length(self) -> int:
-        return int(next(iter(self.arrays.values())).shape[2])
-
-    def resize(self, length: int) -> None:
-        """Give every slot that many positions. What no sequence has written is never seen, but must be a number."""
-        both, resized = min(length, self.length), {}
-        for name, old in self.arrays.items():
-            resized[name] = np.zeros((*old.shape[:2], length, old.shape[3]), np.float32)
-            resized[name][:, :, :both] = old[:, :, :both]
-        self.arrays = resized
-
-
 @dataclass(frozen=True)
 class _Mix:
     """Adapters laid together: `factors` are of just these objects."""
@@ -118,9 +90,9 @@ class OnnxExecutor:
         self._session = _session(base.path / FILE, self._arrays, base.config, threads)
         self._adapters: dict[str, LowRank] = {}
         self._mixes: dict[tuple[str, ...], _Mix] = {}
-        self._bindings: dict[tuple[tuple[str, ...], tuple[int, int]], onnxruntime.IOBinding] = {}
         self._rotations = dict(zip((COS, SIN), _rotations(base.config), strict=True))
-        self._caches = [_Cache.empty(base.config, min(GROUP, num_slots - first)) for first in range(0, num_slots, GROUP)]
+        names = [cache_name(index, which) for index in range(base.config.num_layers) for which in ("key", "value")]
+        self._cache = Cache(names, base.config.num_kv_heads, base.config.head_dim, self.context_length)
 
     def load_adapter(self, digest: str, adapter: LowRank) -> None:
         """Make an adapter usable under its digest.
@@ -139,54 +111,46 @@ class OnnxExecutor:
 
     def release(self, slot: int) -> None:
         """The sequence in a slot is over: its positions need no room any more."""
-        self._caches[slot // GROUP].ends[slot % GROUP] = 0
+        self._cache.release(slot)
 
     def forward(self, rows: Sequence[Row]) -> list[Logits]:
         """See `Executor.forward`."""
         assert all(row.token_ids and row.start + len(row.token_ids) <= self.context_length for row in rows), "a row leaves the context"
+        for row in rows:
+            self._cache.reserve(row.slot, row.start, row.start + len(row.token_ids))
         logits: dict[Row, Logits] = {}
-        for number, group in groupby(sorted(rows, key=lambda row: row.slot), lambda row: row.slot // GROUP):
-            together = list(group)
-            self._make_room(self._caches[number], number * GROUP, together)
+        for together in self._by_block(rows):
             short = [row for row in together if len(row.token_ids) <= LONG]
             logits.update(zip(short, self._run(short) if short else (), strict=True))
             logits.update((row, self._run([row])[0] if row.start else self._begun(row)) for row in together if len(row.token_ids) > LONG)
         return [logits[row] for row in rows]
 
-    def _make_room(self, cache: _Cache, first: int, rows: Sequence[Row]) -> None:
-        """Positions for what the rows add; fewer where a group has many more than its sequences take."""
-        for row in rows:
-            cache.ends[row.slot - first] = row.start + len(row.token_ids)
-        needed = max(cache.ends)
-        roomy = min(self.context_length, needed + FIRST_LENGTH)
-        begins = any(row.start == 0 for row in rows)
-        if needed > cache.length or (begins and cache.length > SHRINKS_AT * roomy):
-            self._bindings = {key: bound for key, bound in self._bindings.items() if key[1][0] // GROUP != first // GROUP}
-            cache.resize(roomy)
-        for row in rows:
-            if row.start == 0:  # numbers of an earlier sequence that were not finite would be seen through any mask
-                for array in cache.arrays.values():
-                    array[row.slot - first] = 0.0
+    def _by_block(self, rows: Sequence[Row]) -> Iterator[list[Row]]:
+        """The rows of each block, in the order in which they lie there."""
+        places = {row: self._cache.place(row.slot) for row in rows}
+        in_order = sorted(rows, key=lambda row: (places[row][0].number, places[row][1]))
+        return (list(group) for _, group in groupby(in_order, lambda row: places[row][0].number))
 
     # --- a pass -------------------------------------------------------------------------------------------------------
 
     def _begun(self, row: Row) -> Logits:
         """A long row that is the first of its sequence: in a cache of its own size, so that it need not look past its end."""
-        kept, slot, length = self._caches[row.slot // GROUP], row.slot % GROUP, len(row.token_ids)
-        fresh = {name: np.empty((1, array.shape[1], length, array.shape[3]), np.float32) for name, array in kept.arrays.items()}
+        (block, place), length = self._cache.place(row.slot), len(row.token_ids)
+        fresh = {name: np.empty((1, array.shape[1], length, array.shape[3]), np.float32) for name, array in block.arrays.items()}
         logits = self._run([row], fresh)[0]
-        for name, array in kept.arrays.items():
-            array[slot, :, :length] = fresh[name][0]
+        for name, array in block.arrays.items():
+            array[place, :, :length] = fresh[name][0]
         return logits
 
     def _run(self, rows: Sequence[Row], fresh: dict[str, Array] | None = None) -> list[Logits]:
-        """One pass over the slots of a group from the lowest to the highest of the rows, or over a cache that is only theirs."""
-        first, last = rows[0].slot, rows[-1].slot
-        slots, length = last - first + 1, self._caches[first // GROUP].length if fresh is None else len(rows[0].token_ids)
+        """One pass over the places of a block from the first to the last of the rows, or over a cache that is only theirs."""
+        block, first = self._cache.place(rows[0].slot)
+        places = [self._cache.place(row.slot)[1] - first for row in rows]
+        slots, length = places[-1] + 1, block.length if fresh is None else len(rows[0].token_ids)
         lengths = np.array([len(row.token_ids) for row in rows])
         width, ends = int(lengths.max()), lengths.cumsum()
         of_row = np.repeat(np.arange(len(rows)), lengths)
-        slot = np.array([row.slot - first for row in rows])[of_row]
+        slot = np.array(places)[of_row]
         place = np.arange(ends[-1]) - (ends - lengths)[of_row]
         position = np.array([row.start for row in rows])[of_row] + place
         prefix = np.array([row.num_prefix for row in rows])[of_row]
@@ -205,24 +169,28 @@ class OnnxExecutor:
             MASK: sees.reshape(slots, 1, width, length), WANTED: np.concatenate([np.arange(e - r.num_logits, e) for r, e in zip(rows, ends, strict=True)]),
             ADAPTER_OF_TOKEN: whose[of_row],
         }  # fmt: skip
-        bound = self._bound(names, factors, (first, last)) if fresh is None else self._binding(factors, fresh)
+        bound = self._bound(names, factors, block, first, first + slots) if fresh is None else self._binding(factors, fresh)
         kept = [_bind_input(bound, name, array) for name, array in given.items()]
         bound.bind_output(LOGITS, "cpu", 0, np.float32, logits.shape, logits.ctypes.data)
         self._session.run_with_iobinding(bound)
         del kept
         return np.split(logits, np.cumsum([row.num_logits for row in rows])[:-1])
 
-    def _bound(self, names: tuple[str, ...], factors: _Factors, slots: tuple[int, int]) -> onnxruntime.IOBinding:
-        """What stays the same from pass to pass is bound once: the cache of neighbouring slots, and factors."""
-        key = (names, slots)
-        found = self._bindings.pop(key, None)
+    def _bound(self, names: tuple[str, ...], factors: _Factors, block: Block, first: int, end: int) -> onnxruntime.IOBinding:
+        """What stays the same from pass to pass is bound once: the cache of neighbouring places, and factors."""
+        found = block.bound.pop((names, first, end), None)
         if found is None:
-            first, last = slots[0] % GROUP, slots[1] % GROUP
-            found = self._binding(factors, {name: array[first : last + 1] for name, array in self._caches[slots[0] // GROUP].arrays.items()})
-        self._bindings[key] = found  # the latest used comes last
-        while len(self._bindings) > MOST_BINDINGS:
-            del self._bindings[next(iter(self._bindings))]
+            found = self._binding(factors, {name: array[first:end] for name, array in block.arrays.items()})
+        block.bound[names, first, end] = found  # the latest used comes last
+        while len(block.bound) > MOST_BINDINGS:
+            del block.bound[next(iter(block.bound))]
         return found
+
+    def _unbind(self, names: tuple[str, ...]) -> None:
+        """Factors that were laid together are not used any more."""
+        for block in self._cache.blocks:
+            for key in [key for key in block.bound if key[0] == names]:
+                del block.bound[key]
 
     def _binding(self, factors: _Factors, caches: dict[str, Array]) -> onnxruntime.IOBinding:
         bound = self._session.io_binding()
@@ -241,14 +209,14 @@ class OnnxExecutor:
         adapters = [self._adapters.get(name) for name in names]
         found = self._mixes.pop(names, None)
         if found is None or any(one is not other for one, other in zip(found.adapters, adapters, strict=True)):
-            self._bindings = {key: bound for key, bound in self._bindings.items() if key[0] != names}
+            self._unbind(names)
             names = tuple(sorted(wanted))
             exactly = [self._adapters[name] for name in names]
             found = _Mix(exactly, self._laid_together(exactly))
         self._mixes[names] = found  # the latest used comes last
         while len(self._mixes) > MOST_MIXES:
             gone = next(iter(self._mixes))
-            self._bindings = {key: bound for key, bound in self._bindings.items() if key[0] != gone}
+            self._unbind(gone)
             del self._mixes[gone]
         return names, found.factors
 
@@ -318,5 +286,5 @@ def sizes_of(config: ModelConfig) -> str:
 def _rotations(c: ModelConfig) -> tuple[Array, Array]:
     """cos and sin of the rotary angles, (positions, head_dim / 2); as many positions as a pass may have tokens, which the operator asks for."""
     rates = c.rope_theta ** -(np.arange(0, c.head_dim, 2, dtype=np.float32) / np.float32(c.head_dim))
-    angles = np.outer(np.arange(max(c.context_length, GROUP * LONG), dtype=np.float32), rates.astype(np.float32))
+    angles = np.outer(np.arange(max(c.context_length, PLACES_OF_BLOCK * LONG), dtype=np.float32), rates.astype(np.float32))
     return np.cos(angles), np.sin(angles)

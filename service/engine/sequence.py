@@ -200,9 +200,11 @@ class Sequence:
         """What the model makes of tokens that it was not asked about; a forced one that it would not have chosen itself is an intervention."""
         first = self.num_run - len(logits) + 1 - len(self.job.prompt_ids)  # output index that logits[0] predicts
         known = self.output[first : first + len(logits)]
-        for index, (token, row) in enumerate(zip(known, logits, strict=False), first):
-            self.logprobs.append(_logprob(row, token))
-            self.num_interventions += index >= len(self.job.written_ids) and int(row.argmax()) != token
+        if not known:
+            return
+        self.logprobs += _logprobs(logits[: len(known)], known)
+        best = logits[: len(known)].argmax(axis=1)
+        self.num_interventions += sum(index >= len(self.job.written_ids) and int(wanted) != token for index, (wanted, token) in enumerate(zip(best, known, strict=True), first))
 
     def _choose(self, logits: Logits) -> None:
         matcher = self.job.matcher
@@ -218,7 +220,7 @@ class Sequence:
         if token in self.job.eos_ids:
             self.ending = Ending.CLOSED if self._budget is not None and self._budget.short else Ending.STOP
         else:
-            self.logprobs.append(_logprob(logits, token))
+            self.logprobs += _logprobs(logits[None], [token])
             self._append(token, matcher)
 
     def _append(self, token: int, matcher: Matcher | None) -> None:
@@ -260,11 +262,12 @@ def _num_common(left: Collection[int], right: Collection[int]) -> int:
     return next((i for i, (a, b) in enumerate(zip(left, right, strict=False)) if a != b), min(len(left), len(right)))
 
 
-def _logprob(logits: Logits, token: int) -> float:
-    """Of one token, from a row of logits (vocab_size,)."""
-    above = logits.astype(np.float64) - logits[token]
-    most = above.max()
-    return -float(most + np.log(np.exp(above - most).sum()))
+def _logprobs(logits: Logits, tokens: Collection[int]) -> list[float]:
+    """Of one token for each row of logits (rows, vocab_size)."""
+    above = logits - logits.max(axis=1, keepdims=True)
+    chosen = above[np.arange(len(above)), list(tokens)].astype(np.float64)
+    found: list[float] = (chosen - np.log(np.exp(above).sum(axis=1, dtype=np.float64))).tolist()
+    return found
 
 
 def _masked(logits: Logits, allowed: NDArray[np.bool_], vetoed: Collection[int]) -> Logits:

@@ -13,10 +13,11 @@ import torch
 
 from service.adapters import read_adapter
 from service.checkpoint import CheckpointInvalid, read_base
-from service.engine import onnx_executor
+from service.engine import cache, onnx_executor
+from service.engine.cache import PLACES, ROOM, SPARE_BLOCKS, STEP, Cache
 from service.engine.executor import Logits, Row
 from service.engine.lora import LowRank
-from service.engine.onnx_executor import FIRST_LENGTH, OnnxExecutor
+from service.engine.onnx_executor import OnnxExecutor
 from service.engine.onnx_graph import write_graph
 from service.engine.torch_executor import TorchExecutor
 from tests import tiny
@@ -130,9 +131,9 @@ def test_a_slot_used_before_leaves_no_trace(executor: AnyExecutor, model: Any) -
 
 def test_a_sequence_outgrows_the_cache_that_a_slot_has_at_first(executor: AnyExecutor, model: Any) -> None:
     """A long row that begins, long ones that go on, short ones before and after the cache is made longer; a neighbour keeps what it has."""
-    ids = tuple(int(i) for i in np.random.default_rng(6).integers(3, tiny.VOCAB_SIZE, FIRST_LENGTH + 90))
+    ids = tuple(int(i) for i in np.random.default_rng(6).integers(3, tiny.VOCAB_SIZE, 600))
     before = run(executor, IDS[:20], [20], slot=1)
-    close(run(executor, ids, [200, 100, 3, FIRST_LENGTH - 313, 60, 40]), expected(model, ids)[: len(ids)])
+    close(run(executor, ids, [200, 100, 3, 88, 60, 149]), expected(model, ids)[: len(ids)])
     close(np.concatenate([before, *executor.forward([Row(1, 20, IDS[20:], 17)])]), expected(model, IDS))
 
 
@@ -236,34 +237,54 @@ def test_both_executors_agree_on_any_mixture_of_rows(seed: int, tiny_base: Path,
     draw = random.Random(seed)
     monkeypatch.setattr(onnx_executor, "MOST_MIXES", 2)
     monkeypatch.setattr(onnx_executor, "MOST_BINDINGS", 3)
-    monkeypatch.setattr(onnx_executor, "FIRST_LENGTH", 64)
+    monkeypatch.setattr(cache, "ROOM", 40)
+    monkeypatch.setattr(cache, "STEP", 64)
     base = read_base(tiny_base).within(600)
     both: tuple[AnyExecutor, ...] = (OnnxExecutor(base, num_slots=19, threads=1), TorchExecutor(base, num_slots=19))
     for rank in (1, 2, 3):
         tiny.save_adapter(tiny_base, tmp_path / f"of_rank_{rank}", seed=rank, rank=rank)
         for executor in both:
             executor.load_adapter(f"of_rank_{rank}", read_adapter(tmp_path / f"of_rank_{rank}").weights)
-    lengths = set()
+    lengths, most_blocks = set(), 0
     for rows, over in random_steps(draw, 19, (None, "of_rank_1", "of_rank_2", "of_rank_3"), 600):
         for one, other in zip(*(executor.forward(rows) for executor in both), strict=True):
             close(one, other)
         for executor in both:
             for slot in over:
                 executor.release(slot)
-        lengths.update(cache.length for cache in both[0]._caches)
-    assert len(both[0]._caches) == 3 and len(lengths) > 2, "caches of several groups grew"
+        lengths.update(block.length for block in both[0]._cache.blocks)
+        most_blocks = max(most_blocks, len(both[0]._cache.blocks))
+    assert most_blocks > 3 and len(lengths) > 2, "sequences moved to longer blocks"
 
 
-def test_a_cache_shrinks_when_the_long_sequence_is_over(tiny_base: Path, model: Any) -> None:
+def test_short_sequences_do_not_lie_among_long_ones(tiny_base: Path, model: Any) -> None:
     executor = onnx_of(tiny_base, num_slots=8)
     ids = tuple(int(i) for i in np.random.default_rng(8).integers(3, tiny.VOCAB_SIZE, 1500))
     run(executor, ids, [1500], slot=7)
     run(executor, IDS[:10], [10], slot=1)
-    assert executor._caches[0].length >= 1500
+    assert sorted(block.length for block in executor._cache.blocks) == [-(-(n + ROOM) // STEP) * STEP for n in (10, 1500)]
     executor.release(7)
     close(run(executor, IDS, [37], slot=0), expected(model, IDS))
-    assert executor._caches[0].length == 37 + FIRST_LENGTH
     close(np.concatenate(executor.forward([Row(1, 10, IDS[10:], 27)])), expected(model, IDS)[10:])
+
+
+def test_places_are_kept_found_again_and_given_back() -> None:
+    kept = Cache(("key",), 2, 4, 1000)
+    for slot in range(PLACES + 1):
+        kept.reserve(slot, 0, 10)
+    assert [len([slot for slot in block.slots if slot is not None]) for block in kept.blocks] == [PLACES, 1]
+    block, place = kept.place(3)
+    block.arrays["key"][place, :, :10] = 7.0
+    kept.reserve(3, 10, block.length + 1)
+    longer, moved = kept.place(3)
+    assert longer.length > block.length and (longer.arrays["key"][moved, :, :10] == 7.0).all() and block.slots[place] is None
+    kept.reserve(20, 0, 5)
+    assert kept.place(20) == (block, place) and not block.arrays["key"][place].any(), "the free place of the fullest block, without what stood there"
+    kept.reserve(21, 0, 900)
+    assert kept.place(21)[0].length == 1000, "never more than the context"
+    for slot in range(30):
+        kept.release(slot)
+    assert len(kept.blocks) == SPARE_BLOCKS and all(block.is_empty for block in kept.blocks)
 
 
 def test_more_tokens_in_a_pass_than_the_context_has_positions(tiny_base: Path, model: Any) -> None:
@@ -277,7 +298,8 @@ def test_numbers_that_are_not_finite_are_refused_and_leave_no_trace(tiny_base: P
     broken = np.full((2, 32), np.nan, np.float32)
     with pytest.raises(CheckpointInvalid, match="not finite"):
         executor.load_adapter("broken", LowRank({(0, "q_proj"): (broken, np.zeros((32, 2), np.float32))}, 1.0))
-    executor._caches[0].arrays["past.0.key"][:] = np.nan  # what an overflow would have left
+    run(executor, IDS, [37])
+    executor._cache.place(0)[0].arrays["past.0.key"][0, :, :37] = np.nan  # what an overflow would have left
     close(run(executor, IDS, [37]), expected(model, IDS))
 
 
