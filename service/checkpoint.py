@@ -37,7 +37,7 @@ class CheckpointInvalid(ValueError):
 class ModelConfig:
     """The sizes of a Mistral-family decoder; dimensions in elements, `context_length` in tokens.
 
-    `prefix_lm`: the tokens of a prompt attend to each other both ways (our own bases, see training/prefix.py); every other Mistral is causal.
+    `prefix_lm`: the tokens of a prompt attend to each other both ways (our own bases, see training/base/prefix.py); every other Mistral is causal.
     """
 
     vocab_size: int

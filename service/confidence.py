@@ -3,7 +3,7 @@
 Owns the formula. The mass p of a value is the product of what the model alone, without a mask and at temperature 1, gave each token that writes a character of it, a
 string's quotes included: with the opening quote it chose a text over null, with the closing one it chose to end. A product of many sure steps is no chance, and a
 model may be too sure of itself, so p is made one: confidence = sigmoid(logit(p) / temperature + bias), with both fitted on notes that training never saw
-(`training/calibration.py`) and kept beside the weights. Knows no model and no tokenizer. Source: Platt, "Probabilistic Outputs for Support Vector Machines" (1999).
+(`training/measure/calibration.py`) and kept beside the weights. Knows no model and no tokenizer. Source: Platt, "Probabilistic Outputs for Support Vector Machines" (1999).
 """
 
 from __future__ import annotations

@@ -31,7 +31,7 @@ from training.options import (
 )
 
 if TYPE_CHECKING:
-    from training.curate import Curated
+    from training.gates.curate import Curated
 
 app = typer.Typer(
     name="escribano-train",
@@ -91,7 +91,8 @@ def synthesize(
       escribano-train synthesize --family generated --count 20 --output look.jsonl
       escribano-train synthesize --split unseen-wordings --seed 7 --output test.jsonl
     """
-    from training import pairs_file, runs
+    from training import runs
+    from training.gates import pairs_file
     from training.progress import tracked
 
     with failures_shown():
@@ -120,8 +121,8 @@ def curate(
       escribano-train curate --input raw.jsonl --output train.jsonl --card data-card.md
       escribano-train curate --input raw.jsonl --output train.jsonl --notes notes/dev.jsonl
     """
-    from training import curate as gate
-    from training import datacard, pairs_file
+    from training.gates import curate as gate
+    from training.gates import datacard, pairs_file
     from training.progress import tracked
 
     with failures_shown():
@@ -164,8 +165,8 @@ def pretrain(
     if minutes is None and tokens is None:
         raise typer.BadParameter("give --minutes, --tokens or both")
     from training import runs
-    from training.pretrain import PretrainPlan
-    from training.stream import CURRICULUM
+    from training.base.pretrain import PretrainPlan
+    from training.base.stream import CURRICULUM
 
     plan = PretrainPlan(
         size=size,
@@ -214,8 +215,9 @@ def finetune(
       escribano-train finetune --base runs/base/model --pairs runs/pairs/train.jsonl --output runs/adapters/agent_status
       escribano-train finetune --base mistralai/Mistral-7B-v0.3 --pairs train.jsonl --output my-adapter --learning-rate 2e-4 --device cuda --qlora --gradient-checkpointing
     """
-    from training import pairs_file, runs
-    from training.finetune import FinetunePlan
+    from training import runs
+    from training.gates import pairs_file
+    from training.specialist.finetune import FinetunePlan
 
     if qlora and find_spec("bitsandbytes") is None:
         raise typer.BadParameter("--qlora needs bitsandbytes: pip install 'escribano[qlora]'")

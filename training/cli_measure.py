@@ -1,7 +1,7 @@
 """The commands that measure: ``escribano-train evaluate | bench | bench-peers | bench-masks | rank-table | losses | calibrate``.
 
-Owns their options and help; what is measured and how it is shown is ``training.evaluate``, ``training.bench``, ``training.runs``, ``training.losses`` and
-``training.calibration``.
+Owns their options and help; what is measured and how it is shown is ``training.measure.evaluate``, ``training.measure.bench``, ``training.runs``, ``training.measure.losses`` and
+``training.measure.calibration``.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ def evaluate(
       escribano-train evaluate --base runs/base/model --adapter runs/adapters/agent_status --notes notes/dev.jsonl --show 5
       escribano-train evaluate --writer base --slice unseen_schemas --mode free
     """
-    from training.evaluate import SETUP_ERRORS, main
+    from training.measure.evaluate import SETUP_ERRORS, main
 
     chosen = slices or [SliceName.UNSEEN_VALUES, SliceName.UNSEEN_WORDINGS]
     with failures_shown(*SETUP_ERRORS):
@@ -99,8 +99,8 @@ def bench(
       escribano-train bench
       escribano-train bench --count 1000 --base-count 200 --notes notes/dev.jsonl --output bench/
     """
-    from training.bench import main
-    from training.evaluate import SETUP_ERRORS
+    from training.measure.bench import main
+    from training.measure.evaluate import SETUP_ERRORS
 
     with failures_shown(*SETUP_ERRORS):
         main(
@@ -135,8 +135,8 @@ def bench_peers(
       escribano-train bench-peers
       escribano-train bench-peers --count 64 --threads 2 --output bench/
     """
-    from training.evaluate import SETUP_ERRORS
-    from training.peers.comparison import PeerFailed, main
+    from training.measure.evaluate import SETUP_ERRORS
+    from training.measure.peers.comparison import PeerFailed, main
 
     with failures_shown(*SETUP_ERRORS, PeerFailed):
         main(base=base, adapters=adapter or (), count=count, seed=seed, output=output, threads=threads, peers_python=peers_python if peers_python.exists() else None)
@@ -156,8 +156,8 @@ def bench_masks(
 
       escribano-train bench-masks --count 100 --output bench/
     """
-    from training.evaluate import SETUP_ERRORS
-    from training.masks import main
+    from training.measure.evaluate import SETUP_ERRORS
+    from training.measure.masks import main
 
     with failures_shown(*SETUP_ERRORS):
         main(base=base, count=count, seed=seed, output=output)
@@ -177,8 +177,8 @@ def bench_passes(
 
       escribano-train bench-passes --count 40 --output bench/
     """
-    from training.evaluate import SETUP_ERRORS
-    from training.passes import main
+    from training.measure.evaluate import SETUP_ERRORS
+    from training.measure.passes import main
 
     with failures_shown(*SETUP_ERRORS):
         main(count=count, seed=seed, output=output, threads=threads)
@@ -205,7 +205,7 @@ def rank_table(
       escribano-train rank-table --base runs/base/model --output runs/ranks --rank 8 --rank 32 --pairs 4000
     """
     from training import runs
-    from training.evaluate import SETUP_ERRORS
+    from training.measure.evaluate import SETUP_ERRORS
 
     plan = runs.FullPlan(epochs=epochs, eval_count=eval_count, device=device, threads=threads)
     with failures_shown(*SETUP_ERRORS):
@@ -236,8 +236,8 @@ def losses(
     """
     from schemas.catalog import Catalog
     from training import runs
-    from training.losses import Reader, main
-    from training.slices import hand_written
+    from training.measure.losses import Reader, main
+    from training.measure.slices import hand_written
 
     with failures_shown():
         written = hand_written(notes).pairs if notes else ()
@@ -265,8 +265,8 @@ def calibrate(
       escribano-train calibrate --base runs/base/model --adapter runs/adapters/agent_status --count 400
       escribano-train calibrate --base runs/base/model --writer base
     """
-    from training.calibration import CannotFit, main
-    from training.evaluate import SETUP_ERRORS
+    from training.measure.calibration import CannotFit, main
+    from training.measure.evaluate import SETUP_ERRORS
 
     with failures_shown(*SETUP_ERRORS, CannotFit):
         main(base=base, adapter=adapter, writer=writer, count=count, seed=seed, device=device, threads=threads)

@@ -79,7 +79,7 @@ def failures_shown(*also: type[Exception]) -> Iterator[None]:
 
 def _expected() -> tuple[type[Exception], ...]:
     from schemas.catalog import SchemaUnknown
-    from training.pairs_file import FileInvalid
+    from training.gates.pairs_file import FileInvalid
     from training.phrasebook import PhrasebookError
     from training.runs import PairsUnfit
 

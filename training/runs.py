@@ -18,14 +18,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from schemas.catalog import Catalog
-from training import datacard
-from training.curate import curate
-from training.pairs_file import content_hash, read_pairs, read_texts, write_pairs
+from training.gates import datacard
+from training.gates.curate import curate
+from training.gates.pairs_file import content_hash, read_pairs, read_texts, write_pairs
+from training.notes.synthesize import Family, Pair, pairs
 from training.progress import tracked
-from training.synthesize import Family, Pair, pairs
 
 if TYPE_CHECKING:
-    from training.finetune import FinetunePlan
+    from training.specialist.finetune import FinetunePlan
 
 Say = Callable[[str], None]
 
@@ -151,7 +151,7 @@ def stages(at: Places, plan: FullPlan, say: Say) -> Sequence[Stage]:
 
 def make_tokenizer(output: Path, count: int, seed: int, vocab_size: int | None = None) -> None:
     """Train a tokenizer on ``count`` pairs and write it."""
-    from training import tokenizer
+    from training.base import tokenizer
 
     trained = tokenizer.train(seed, count, vocab_size or tokenizer.VOCAB_SIZE)
     tokenizer.save(trained, output)
@@ -166,7 +166,7 @@ def make_pairs(output: Path, card: Path, count: int, seed: int, notes: Path | No
 
 
 def _pretrain(at: Places, plan: FullPlan, say: Say) -> None:
-    from training.pretrain import PretrainPlan
+    from training.base.pretrain import PretrainPlan
 
     base = PretrainPlan(size=plan.size, minutes=plan.minutes, tokens=1e12, seed=plan.seed)
     if plan.device != "cpu":
@@ -175,10 +175,10 @@ def _pretrain(at: Places, plan: FullPlan, say: Say) -> None:
 
 
 def make_base(tokenizer: Path, output: Path, plan: Any, device: str, threads: int | None, say: Say = print, init: Path | None = None) -> Path:
-    """Pre-train a base by a ``training.pretrain.PretrainPlan``; returns the directory of its weights."""
+    """Pre-train a base by a ``training.base.pretrain.PretrainPlan``; returns the directory of its weights."""
     import torch
 
-    from training.pretrain import pretrain
+    from training.base.pretrain import pretrain
 
     if threads:
         torch.set_num_threads(threads)
@@ -187,7 +187,7 @@ def make_base(tokenizer: Path, output: Path, plan: Any, device: str, threads: in
 
 
 def _finetune(at: Places, plan: FullPlan) -> None:
-    from training.finetune import FinetunePlan
+    from training.specialist.finetune import FinetunePlan
 
     make_adapter(
         str(at.model),
@@ -208,8 +208,8 @@ def make_adapter(
     """
     import torch
 
-    from training.finetune import finetune
-    from training.pretrain import has_bf16
+    from training.base.pretrain import has_bf16
+    from training.specialist.finetune import finetune
 
     schema_id = only_schema(found)
     if threads:
@@ -237,7 +237,7 @@ def only_schema(found: Iterable[Pair]) -> str:
 
 def _calibrate(at: Places, plan: FullPlan) -> None:
     """Fit the adapter's confidences; weights that get everything wrong keep theirs as they are, and the file says why."""
-    from training import calibration
+    from training.measure import calibration
 
     try:
         told = asdict(calibration.main(base=str(at.model), adapter=at.adapter, count=plan.eval_count, device=plan.device, threads=plan.threads))
@@ -248,7 +248,7 @@ def _calibrate(at: Places, plan: FullPlan) -> None:
 
 
 def _evaluate(at: Places, plan: FullPlan) -> None:
-    from training import evaluate
+    from training.measure import evaluate
 
     evaluate.main(
         base=str(at.model),
@@ -285,7 +285,7 @@ def rank_table(
 
 
 def _rank_row(base: Path, output: Path, rank: int, found: Sequence[Pair], plan: FullPlan) -> dict[str, Any]:
-    from training.finetune import FinetunePlan
+    from training.specialist.finetune import FinetunePlan
 
     adapter = output / f"rank{rank}-pairs{len(found)}"
     row = adapter / "row.json"
@@ -311,7 +311,7 @@ def _rank_row(base: Path, output: Path, rank: int, found: Sequence[Pair], plan: 
 
 def _scores(base: Path, adapter: Path, plan: FullPlan) -> dict[str, float]:
     """Of an adapter on unseen values, with the backstop."""
-    from training import evaluate
+    from training.measure import evaluate
 
     (found,) = evaluate.main(
         base=str(base),

@@ -20,7 +20,7 @@ from service.reference import _prefix_mask, reference_generator
 from service.request import BASE_ADAPTER_ID, DecodingOptions, GenerationRequest, Grounding, Mode
 from service.result import FinishReason, GenerationResult
 from tests import tiny
-from training.prefix import attention_mask
+from training.base.prefix import attention_mask
 
 CHECKED = json.dumps({"type": "array", "items": {"type": "boolean"}, "minItems": 2, "maxItems": 2, "uniqueItems": True})
 VERDICT = json.dumps({

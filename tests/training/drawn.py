@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from functools import cache
 
-from training.synthesize import Family, Pair, pairs
+from training.notes.synthesize import Family, Pair, pairs
 
 SLICES: tuple[tuple[Family, str, str], ...] = (
     ("agent_status", "train", "train"),

@@ -12,11 +12,11 @@ from schemas.violation import Violation
 from service.errors import AdapterUnknown
 from tests.fakes import ADAPTER, BASE_DIGEST, FakeGenerator, result
 from tests.training.test_evaluate import Writer, words
-from training import bench, reliability
-from training.bench import Cell, Settings, grid
-from training.evaluate import Decoding
-from training.reliability import Bench, Models, Weights
-from training.slices import Slice, synthetic
+from training.measure import bench, reliability
+from training.measure.bench import Cell, Settings, grid
+from training.measure.evaluate import Decoding
+from training.measure.reliability import Bench, Models, Weights
+from training.measure.slices import Slice, synthetic
 
 COUNT = 4
 VIOLATION = Violation("json", "", "", "not JSON")

@@ -12,9 +12,9 @@ import pytest
 from service.adapters import read_adapter
 from service.checkpoint import EMBEDDED_ADAPTERS
 from service.confidence import UNCALIBRATED, Calibration
-from training import calibration
-from training.calibration import CannotFit, applied, fit
-from training.trust import calibration_error, trust
+from training.measure import calibration
+from training.measure.calibration import CannotFit, applied, fit
+from training.measure.trust import calibration_error, trust
 
 
 def drawn(told: Calibration, count: int = 6000) -> list[tuple[float, bool]]:

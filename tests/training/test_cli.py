@@ -13,9 +13,9 @@ from typer.testing import CliRunner, Result
 
 from training import runs
 from training.cli import app
+from training.gates.pairs_file import read_pairs
+from training.notes.synthesize import pair
 from training.options import SliceName
-from training.pairs_file import read_pairs
-from training.synthesize import pair
 
 COMMANDS = ("tokenizer", "synthesize", "curate", "pretrain", "finetune", "evaluate", "bench", "bench-peers", "bench-masks", "bench-passes", "rank-table", "calibrate", "all")
 
@@ -159,7 +159,7 @@ def test_the_schema_of_pairs_is_the_one_they_share() -> None:
 
 
 def test_the_slices_on_offer_are_those_that_can_be_measured() -> None:
-    from training.evaluate import SLICES
+    from training.measure.evaluate import SLICES
 
     assert tuple(SliceName) == SLICES
 
@@ -170,7 +170,7 @@ def test_measuring_is_told_what_was_asked_for(command: str, tmp_path: Path, monk
     import importlib
     import inspect
 
-    module = importlib.import_module(f"training.{command}")
+    module = importlib.import_module(f"training.measure.{command}")
     asked: dict[str, Any] = {}
     real = inspect.signature(module.main)
 

@@ -12,11 +12,11 @@ import pytest
 
 from schemas.canonical import canonical_json, parse_json
 from tests.training.drawn import SLICES, drawn
-from training import datacard
-from training.curate import LEAK_WORDS, Curated, Refusal, curate
-from training.marks import Mark
-from training.pairs_file import FileInvalid, content_hash, read_pairs, read_texts, write_pairs
-from training.synthesize import ContextItem, Pair
+from training.gates import datacard
+from training.gates.curate import LEAK_WORDS, Curated, Refusal, curate
+from training.gates.pairs_file import FileInvalid, content_hash, read_pairs, read_texts, write_pairs
+from training.notes.marks import Mark
+from training.notes.synthesize import ContextItem, Pair
 
 NOTE = (
     "Agent claims-triage-2 belongs to Ana Ruiz (ana.ruiz@example.org) and this covers May 2026. All is well. "
@@ -115,7 +115,7 @@ def test_an_invalid_report_is_refused_with_its_place(changed: dict[str, Any], wh
 
 
 def test_the_second_judge_is_asked_as_well(monkeypatch: pytest.MonkeyPatch) -> None:
-    from training import curate as module
+    from training.gates import curate as module
 
     monkeypatch.setitem(module.GATES, "valid", lambda pair, schema: iter(()))
     assert refusal(made(report(status="fine"))).gate == "valid_again"

@@ -17,12 +17,12 @@ from service.request import GenerationRequest, Mode
 from service.result import FinishReason, GenerationResult
 from tests.fakes import FakeGenerator, result
 from tests.samples import EXAMPLES
-from training import evaluate as evaluation
-from training import showing
-from training.evaluate import Decoding, evaluate
-from training.pairs_file import FileInvalid
-from training.rows import Evaluation, Row
-from training.slices import Slice, hand_written, synthetic
+from training.gates.pairs_file import FileInvalid
+from training.measure import evaluate as evaluation
+from training.measure import showing
+from training.measure.evaluate import Decoding, evaluate
+from training.measure.rows import Evaluation, Row
+from training.measure.slices import Slice, hand_written, synthetic
 
 COUNT = 6
 

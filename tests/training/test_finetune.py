@@ -10,7 +10,10 @@ import torch
 from transformers import AutoModelForCausalLM, PreTrainedTokenizerFast
 
 from tests import tiny
-from training.finetune import (
+from training.base.objective import losses
+from training.base.prefix import attention_mask, prompt_lengths
+from training.notes.synthesize import pair
+from training.specialist.finetune import (
     EXAMPLES,
     CompletionTrainer,
     FinetunePlan,
@@ -21,9 +24,6 @@ from training.finetune import (
     finetune,
     load_base,
 )
-from training.objective import losses
-from training.prefix import attention_mask, prompt_lengths
-from training.synthesize import pair
 
 
 @pytest.mark.parametrize("prefix_lm", [False, True])

@@ -9,7 +9,7 @@ from decimal import Decimal
 
 import pytest
 
-from training import forms
+from training.notes import forms
 from training.phrasebook import LANGS
 
 SEEDS = range(300)

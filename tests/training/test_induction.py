@@ -6,8 +6,8 @@ import pytest
 import torch
 from transformers import MistralConfig, MistralForCausalLM
 
-from training.induction import write_induction
-from training.pretrain import ROPE_THETA
+from training.base.induction import write_induction
+from training.base.pretrain import ROPE_THETA
 
 VOCAB, SPACE, END = 600, 1, 2
 

@@ -13,9 +13,9 @@ from transformers import AutoModelForCausalLM, PreTrainedTokenizerFast
 from schemas.catalog import Catalog
 from schemas.prompt import render
 from tests import tiny
-from training.losses import Reader, TokenKind, kinds_of, marked, table
-from training.prefix import attention_mask
-from training.synthesize import Pair, pair
+from training.base.prefix import attention_mask
+from training.measure.losses import Reader, TokenKind, kinds_of, marked, table
+from training.notes.synthesize import Pair, pair
 
 NOTE = 'Owner is Ana "La Jefa" Ruiz, on track, 12,5 euros by 3 May'
 REPORT = '{"owner":"Ana \\"La Jefa\\" Ruiz","status":"on_track","due":"2026-05-03","cost":12.5,"done":false,"tags":[]}'

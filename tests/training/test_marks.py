@@ -13,11 +13,11 @@ from schemas.canonical import canonical_json
 from schemas.catalog import DEFAULT_DIRECTORY
 from service.checkpoint import EMBEDDED_BASE
 from tests.training.drawn import drawn
-from training.bindings import ASKING
-from training.encode import PairEncoder
-from training.marks import Mark, asked, kinds, normalized
-from training.synthesize import Pair
-from training.tagging import IGNORED, OUTSIDE, UNTAGGED, TagHead, _statements, asked_tags, report_tags, tags
+from training.base.encode import PairEncoder
+from training.base.tagging import IGNORED, OUTSIDE, UNTAGGED, TagHead, _statements, asked_tags, report_tags, tags
+from training.notes.bindings import ASKING
+from training.notes.marks import Mark, asked, kinds, normalized
+from training.notes.synthesize import Pair
 
 LISTS = {"incidents": ("title", "incidents.title"), "risks": ("description", "risks.risk"), "next_actions": ("action", "actions.action")}
 
@@ -184,7 +184,7 @@ def test_the_lookup_loss_teaches_a_head_where_to_look() -> None:
     from transformers import MistralForCausalLM
 
     from tests import tiny
-    from training.tagging import lookup_loss
+    from training.base.tagging import lookup_loss
 
     torch.manual_seed(0)
     model = MistralForCausalLM(tiny.config(num_key_value_heads=4))
@@ -207,7 +207,7 @@ def test_the_naming_loss_teaches_heads_to_carry_the_token_they_look_at() -> None
     from transformers import MistralForCausalLM
 
     from tests import tiny
-    from training.tagging import lookup_heads, naming_loss
+    from training.base.tagging import lookup_heads, naming_loss
 
     torch.manual_seed(0)
     model = MistralForCausalLM(tiny.config(num_key_value_heads=4))
@@ -232,7 +232,7 @@ def test_the_naming_loss_teaches_heads_to_carry_the_token_they_look_at() -> None
 
 
 def test_a_copy_is_followed_to_the_token_after_its_last_one() -> None:
-    from training.tagging import choices, copied
+    from training.base.tagging import choices, copied
 
     note = [UNTAGGED, (5, 1, 1), (5, 0, 1), (6, 1, 0), OUTSIDE, (5, 1, 2), OUTSIDE]
     #        ask       copy     copy     close    ask: another   ask       copy     differs   ask: untold
@@ -250,7 +250,7 @@ def test_the_following_loss_teaches_the_last_head_and_no_other() -> None:
     from transformers import MistralForCausalLM
 
     from tests import tiny
-    from training.tagging import copied, following_loss, lookup_heads
+    from training.base.tagging import copied, following_loss, lookup_heads
 
     torch.manual_seed(0)
     model = MistralForCausalLM(tiny.config(num_key_value_heads=4))
@@ -272,7 +272,7 @@ def test_the_following_loss_teaches_the_last_head_and_no_other() -> None:
 
 
 def test_choices_are_the_tokens_after_those_that_ask_and_after_copies() -> None:
-    from training.tagging import choices
+    from training.base.tagging import choices
 
     found = torch.tensor([[(5, 1, 0), UNTAGGED, UNTAGGED, (5, 1, 0), (5, 1, 0), UNTAGGED, UNTAGGED, OUTSIDE, UNTAGGED, (6, 1, 0)]])
     in_report = torch.tensor([[False] * 2 + [True] * 8])
@@ -282,7 +282,7 @@ def test_choices_are_the_tokens_after_those_that_ask_and_after_copies() -> None:
 
 
 def test_some_copied_tokens_are_disturbed_and_no_others() -> None:
-    from training.tagging import disturbed
+    from training.base.tagging import disturbed
 
     torch.manual_seed(0)
     ids = torch.arange(400)[None]

@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from training import masks
-from training.masks import measured, of_length
-from training.slices import synthetic
+from training.measure import masks
+from training.measure.masks import measured, of_length
+from training.measure.slices import synthetic
 
 PAIRS = list(synthetic("unseen_values", 60, 7).pairs)
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from training import passes
+from training.measure import passes
 
 
 def test_the_figures_are_those_of_the_shipped_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,9 +10,18 @@ import pytest
 
 from service.adapters import adapter_directories, read_adapter
 from service.checkpoint import EMBEDDED_ADAPTERS, read_base
-from training.evaluate import Decoding
-from training.peers import comparison as peers
-from training.peers.comparison import CONTESTANTS, IN_FLIGHT, SAME_WORK, Contestant, PeerFailed, Result, Run, Task
+from training.measure.evaluate import Decoding
+from training.measure.peers import comparison as peers
+from training.measure.peers.comparison import (
+    CONTESTANTS,
+    IN_FLIGHT,
+    SAME_WORK,
+    Contestant,
+    PeerFailed,
+    Result,
+    Run,
+    Task,
+)
 
 PEERS_PYTHON = Path(__file__).parents[2] / ".venv-peers/bin/python"
 OURS, EQUAL, OUTLINES, *LLAMAS = CONTESTANTS

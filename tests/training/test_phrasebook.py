@@ -10,7 +10,10 @@ from typing import Any
 
 import pytest
 
-from training import spellings, values
+from training.exercises import spellings
+from training.notes import values
+from training.notes.synthesize import pair
+from training.notes.text import template
 from training.phrasebook import (
     LANGS,
     SPLITS,
@@ -23,8 +26,6 @@ from training.phrasebook import (
     read_yaml,
     texts,
 )
-from training.synthesize import pair
-from training.text import template
 
 BOOKS = [(lang, split) for lang in LANGS for split in SPLITS]
 FACTS = ("agent", "owner", "email", "period", "progress", "completed", "failed", "completed_failed", "cost", "latency", "incident", "incident_cause",
@@ -210,7 +211,7 @@ def test_no_two_concepts_have_one_name() -> None:
 
 
 def test_labels_are_texts_where_yaml_would_read_a_truth_value() -> None:
-    from training.bindings import field_names
+    from training.notes.bindings import field_names
 
     labels = {label for members in field_names()["labels"].values() for found in members.values() for label in found}
     assert all(isinstance(label, str) for label in labels) and {"yes", "no"} <= labels

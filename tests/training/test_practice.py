@@ -10,8 +10,8 @@ import pytest
 from schemas.canonical import canonical_json
 from schemas.catalog import Catalog
 from schemas.validation import ReportValidator, SecondJudge
-from training.marks import asked
-from training.specialist import practice
+from training.exercises import practice
+from training.notes.marks import asked
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import torch
 
-from training.prefix import attention_mask, prompt_lengths
+from training.base.prefix import attention_mask, prompt_lengths
 
 SEEN_OF_FIVE = [
     [1, 1, 1, 0, 0],

@@ -17,18 +17,18 @@ from schemas.admission import admit, admit_text
 from schemas.canonical import canonical_json, parse_json
 from schemas.catalog import Catalog
 from tests import tiny
+from training.base.encode import PairEncoder
 from training.cli import app
-from training.curate import curate
-from training.encode import PairEncoder
-from training.marks import asked
-from training.pairs_file import read_pairs, write_pairs
+from training.gates.curate import curate
+from training.gates.pairs_file import read_pairs, write_pairs
+from training.gates.reading import number_can_be_read
+from training.notes.marks import asked
+from training.notes.synthesize import pair
 from training.phrasebook import PhrasebookError, bare, texts
-from training.reading import number_can_be_read
 from training.specialist.factory import Places, SpecialistFailed, SpecialistPlan, report, specialist
 from training.specialist.fieldbook import FieldBook, books_of, frames, read_book
 from training.specialist.fields import SchemaUnfit, read_fields
 from training.specialist.notes import Specialty
-from training.synthesize import pair
 
 EXAMPLES = sorted((Path(__file__).parents[2] / "schemas" / "examples").glob("*.json"))
 WITH_BOOKS = ("audit_finding", "incident_report", "risk_assessment", "usage_cost")
@@ -201,7 +201,7 @@ def test_a_pair_is_a_function_of_its_seed() -> None:
 
 def test_a_pair_does_not_depend_on_the_process_that_draws_it() -> None:
     code = (
-        "import itertools; from schemas.catalog import Catalog; from training.pairs_file import content_hash; from training.specialist.notes import Specialty\n"
+        "import itertools; from schemas.catalog import Catalog; from training.gates.pairs_file import content_hash; from training.specialist.notes import Specialty\n"
         "print(content_hash(p for n in ('risk_assessment', 'usage_cost') for p in itertools.islice(Specialty.read(n, Catalog.load().get(n)).pairs('train', 1), 40)))"
     )
     found = {

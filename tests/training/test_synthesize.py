@@ -16,13 +16,13 @@ from schemas.canonical import parse_json
 from schemas.catalog import Catalog
 from schemas.validation import ReportValidator, SecondJudge, agreed
 from tests.training.drawn import SLICES, drawn
-from training import registers, values, world
-from training.bindings import agent_status
+from training.notes import registers, values, world
+from training.notes.bindings import agent_status
+from training.notes.registers import REGISTERS
+from training.notes.speaker import Speaker
+from training.notes.synthesize import ContextItem, Family, Pair, mixed_book, pair
+from training.notes.text import Text, plain, spans
 from training.phrasebook import LANGS, SPLITS, bare, phrasebook
-from training.registers import REGISTERS
-from training.speaker import Speaker
-from training.synthesize import ContextItem, Family, Pair, mixed_book, pair
-from training.text import Text, plain, spans
 
 NOTES = 40
 IDENTITY = ("agent", "owner", "email")
@@ -172,7 +172,7 @@ def test_a_pair_is_a_function_of_its_seed() -> None:
 
 
 def test_a_pair_does_not_depend_on_the_process() -> None:
-    code = "from training.synthesize import pair\nprint([p.to_json() for f in ('agent_status', 'generated', 'copying') for p in pair(f, 'train', '5:3')])"
+    code = "from training.notes.synthesize import pair\nprint([p.to_json() for f in ('agent_status', 'generated', 'copying') for p in pair(f, 'train', '5:3')])"
     outputs = {subprocess.run([sys.executable, "-c", code], env={"PYTHONHASHSEED": seed, "PYTHONPATH": "."}, capture_output=True, text=True, check=True).stdout
                for seed in ("1", "2")}  # fmt: skip
     assert len(outputs) == 1

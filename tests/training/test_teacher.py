@@ -12,11 +12,11 @@ from typing import Any
 import pytest
 
 from schemas.admission import admit
-from training.pairs_file import read_pairs
+from training.gates.pairs_file import read_pairs
+from training.notes.synthesize import Pair
 from training.specialist.factory import Places, SpecialistPlan, _make_pairs
 from training.specialist.notes import Specialty
 from training.specialist.teacher import KEY_VARIABLE, Teacher, TeacherUnreachable, objections, taught
-from training.synthesize import Pair
 
 SCHEMA = {
     "type": "object", "additionalProperties": False, "required": ["code", "driver", "weight", "due"],

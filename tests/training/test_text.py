@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from training.text import (
+from training.notes.text import (
     capitalized,
     contracted,
     ended,

@@ -8,8 +8,8 @@ from pathlib import Path
 from transformers import PreTrainedTokenizerFast
 
 from schemas.canonical import parse_json
-from training import vocabulary
-from training.curate import curate
+from training.exercises import vocabulary
+from training.gates.curate import curate
 
 SHIPPED = Path(__file__).parents[2] / "service" / "embedded" / "base"
 

@@ -21,7 +21,7 @@ from service.engine.onnx_executor import OnnxExecutor
 from service.engine.onnx_graph import write_graph
 from service.engine.torch_executor import TorchExecutor
 from tests import tiny
-from training.prefix import attention_mask
+from training.base.prefix import attention_mask
 
 IDS = tuple(int(i) for i in np.random.default_rng(5).integers(3, tiny.VOCAB_SIZE, 37))
 

@@ -20,7 +20,7 @@ MAY_USE_GRPC = {
     "service.wire",
 }
 MAY_USE_PB = {"service.wire", "service.rpc_status", "service.servicer", "service.client", "service.server"}
-USES_SERVICE = {"training.evaluate", "training.bench", "training.calibration", "training.peers.comparison", "training.masks", "training.passes", "training.bundle"}
+USES_SERVICE = {"training.measure.evaluate", "training.measure.bench", "training.measure.calibration", "training.measure.peers.comparison", "training.measure.masks", "training.measure.passes", "training.bundle"}
 LAZY = {"training.cli", "training.cli_measure", "training.options"}
 """Modules whose top level must stay light."""
 HEAVY = ("torch", "transformers", "peft", "trl", "datasets", "mimesis", "scipy", "service", "tokenizers")
@@ -67,8 +67,8 @@ def of(package: str) -> list[str]:
 
 
 def test_the_walk_sees_the_packages() -> None:
-    assert {"schemas.canonical", "service.servicer", "service.engine.engine", "training.synthesize"} <= MODULES.keys()
-    assert "schemas.grounding" in imports("training.curate")
+    assert {"schemas.canonical", "service.servicer", "service.engine.engine", "training.notes.synthesize"} <= MODULES.keys()
+    assert "schemas.grounding" in imports("training.gates.curate")
 
 
 @pytest.mark.parametrize("name", of("schemas"))

@@ -10,11 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from schemas.catalog import Catalog
-from training import metrics
-from training.comparing import leaf_pairs, plain_words, same
-from training.metrics import Measured, Score, Work, clopper_pearson_lower, score, summarize
-from training.reading import date_can_be_read, number_can_be_read
-from training.synthesize import pairs
+from training.gates.reading import date_can_be_read, number_can_be_read
+from training.measure import metrics
+from training.measure.comparing import leaf_pairs, plain_words, same
+from training.measure.metrics import Measured, Score, Work, clopper_pearson_lower, score, summarize
+from training.notes.synthesize import pairs
 
 SCHEMA = {
     "type": "object",

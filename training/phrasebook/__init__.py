@@ -4,7 +4,7 @@ One folder for each split and language: ``governance*.yaml`` (the facts), ``disc
 of phrases) and ``phrases*.yaml`` (more of them); a number in a file's name is another author. ``train/`` and ``heldout/`` were written by different people; what
 both happen to say is left out of ``heldout`` when it is loaded, so that measuring never meets a wording or a noun of training (labels of fields and one-word names of
 levels are no wordings). ``concepts/`` words the facts of generated
-schemas. Owns wordings only: what a wording is used for is decided by ``training.verbalize``.
+schemas. Owns wordings only: what a wording is used for is decided by ``training.notes.verbalize``.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from typing import Any
 
 import yaml
 
-from training.text import Template, template
+from training.notes.text import Template, template
 
 HERE = Path(__file__).parent
 LANGS = ("en", "es")
@@ -49,7 +49,7 @@ class Nouns:
     """A grammar of noun phrases: ``{key}`` inside an entry is expanded recursively.
 
     ``others``: grammars of further authors, each closed in itself; a phrase that several of them can make is drawn from all alike. Keys of `DRAWN` are left in
-    place for `training.values`, which has the pools.
+    place for `training.notes.values`, which has the pools.
     """
 
     source: str

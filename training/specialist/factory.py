@@ -18,17 +18,17 @@ from typing import Any
 
 from schemas.admission import AdmittedSchema, SchemaRefused, admit_text
 from schemas.canonical import digest
-from training import datacard
-from training.curate import curate
-from training.pairs_file import content_hash, read_pairs, read_texts, write_pairs
+from training.gates import datacard
+from training.gates.curate import curate
+from training.gates.pairs_file import content_hash, read_pairs, read_texts, write_pairs
+from training.measure.reliability import markdown_table
+from training.measure.slices import DEFAULT_SEED, Slice
+from training.notes.synthesize import Pair
 from training.progress import bar, tracked
-from training.reliability import markdown_table
 from training.runs import Say, Stage, go_through
-from training.slices import DEFAULT_SEED, Slice
 from training.specialist.fields import SchemaUnfit
 from training.specialist.notes import Specialty
 from training.specialist.teacher import Teacher, TeacherUnreachable, taught
-from training.synthesize import Pair
 
 SLICES = {"unseen_values": "train", "unseen_wordings": "heldout"}
 """Slice -> whose wordings; the values are held out in both."""
@@ -182,9 +182,9 @@ def _adopted(pair: Pair, specialty: Specialty) -> Pair:
 def _finetune(at: Places, specialty: Specialty, plan: SpecialistPlan, base: str | None) -> None:
     import torch
 
+    from training.base.pretrain import has_bf16
     from training.bundle import EMBEDDED
-    from training.finetune import FinetunePlan, finetune
-    from training.pretrain import has_bf16
+    from training.specialist.finetune import FinetunePlan, finetune
 
     if plan.threads:
         torch.set_num_threads(plan.threads)
@@ -209,7 +209,7 @@ def _valid(specialty: Specialty, seed: int, wording: str, count: int) -> Iterato
 
 def _calibrate(at: Places, specialty: Specialty, plan: SpecialistPlan, base: str | None) -> None:
     """Fit the adapter's confidences on notes that are not measured on; where there is nothing to fit they stay as they are, and the file says why."""
-    from training import calibration
+    from training.measure import calibration
 
     notes = slices(specialty, -(-plan.eval_count // 2), calibration.DEFAULT_SEED)
     try:
@@ -221,7 +221,7 @@ def _calibrate(at: Places, specialty: Specialty, plan: SpecialistPlan, base: str
 
 
 def _evaluate(at: Places, specialty: Specialty, plan: SpecialistPlan, base: str | None) -> None:
-    from training import evaluate
+    from training.measure import evaluate
 
     found = evaluate.measured(
         slices(specialty, plan.eval_count), ["base", specialty.name], base=base, adapters=[at.adapter], device=plan.device, threads=plan.threads

@@ -1,6 +1,6 @@
 """The facts of a note about any schema: which fields it tells, and their values.
 
-Owns drawing within the bounds of each field. Values come from `training.values`, from the schema's examples and from the field book of the split that is asked
+Owns drawing within the bounds of each field. Values come from `training.notes.values`, from the schema's examples and from the field book of the split that is asked
 for. Knows no wording.
 """
 
@@ -18,7 +18,7 @@ from typing import Any
 
 from rstr import Rstr
 
-from training import values
+from training.notes import values
 from training.specialist.fields import EXACT, Field, SchemaUnfit
 from training.specialist.teller import Teller
 

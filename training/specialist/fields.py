@@ -14,8 +14,8 @@ from typing import Any, Literal, cast
 
 from schemas.nodes import dereferenced
 from schemas.violation import pointer
-from training.forms import CURRENCIES
-from training.text import AS_WRITTEN
+from training.notes.forms import CURRENCIES
+from training.notes.text import AS_WRITTEN
 
 Kind = Literal["text", "person", "company", "city", "agent", "email", "code", "enum", "boolean", "integer", "number", "percent", "money", "date", "date_time",
                "period", "object", "list"]  # fmt: skip

@@ -1,6 +1,6 @@
 """Notes for any schema, laid out as people write, each with its report.
 
-Owns facts -> sections -> note -> pair. Layout and noise of prose are `training.registers`; forms are laid out here. A pair is a function of (specialty, split, seed).
+Owns facts -> sections -> note -> pair. Layout and noise of prose are `training.notes.registers`; forms are laid out here. A pair is a function of (specialty, split, seed).
 """
 
 from __future__ import annotations
@@ -14,20 +14,20 @@ from typing import Any
 from schemas.admission import AdmittedSchema
 from schemas.canonical import canonical_json
 from schemas.catalog import Catalog
-from training import values
-from training.everyday import PROSE
-from training.marks import marks_of
-from training.registers import REGISTERS, noisy
+from training.notes import values
+from training.notes.everyday import PROSE
+from training.notes.marks import marks_of
+from training.notes.registers import REGISTERS, noisy
+from training.notes.synthesize import ContextItem, Pair, mixed_book, placed
+from training.notes.text import Text, capitalized, join, literal, spans
+from training.notes.verbalize import Section
+from training.notes.world import Facts
 from training.specialist.facts import Told, draw
 from training.specialist.fieldbook import FieldBook, books_of
 from training.specialist.fields import NAMED, Field, read_fields
 from training.specialist.reports import asking_of, instance_of, kinds_told
 from training.specialist.teller import Teller, teller_for
 from training.specialist.telling import clause_of, clauses_of, is_cell, item_clauses, words_of
-from training.synthesize import ContextItem, Pair, mixed_book, placed
-from training.text import Text, capitalized, join, literal, spans
-from training.verbalize import Section
-from training.world import Facts
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,7 @@ class Specialty:
 
     @property
     def asking(self) -> dict[str, Any]:
-        """Which kind of fact each leaf asks for, as `training.marks` reads it from a schema."""
+        """Which kind of fact each leaf asks for, as `training.notes.marks` reads it from a schema."""
         return asking_of(self.root)
 
     def pair(self, split: str, seed: str, wording: str | None = None) -> Pair:

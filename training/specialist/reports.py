@@ -1,6 +1,6 @@
 """The report that a note about any schema adds up to, and what its words state.
 
-Owns facts and the finished note -> instance, and the kinds of facts by which training is shown where each value stands (`training/marks.py`).
+Owns facts and the finished note -> instance, and the kinds of facts by which training is shown where each value stands (`training/notes/marks.py`).
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from decimal import Decimal
 from typing import Any
 
-from training import values
+from training.notes import values
 from training.specialist.facts import Told
 from training.specialist.fields import NAMED, Field
 

@@ -18,8 +18,8 @@ import httpx
 
 from schemas.canonical import Json, parse_json
 from schemas.grounding import kind_at, leaves
-from training.reading import date_can_be_read, number_can_be_read
-from training.synthesize import ContextItem, Pair
+from training.gates.reading import date_can_be_read, number_can_be_read
+from training.notes.synthesize import ContextItem, Pair
 
 KEY_VARIABLE = "ESCRIBANO_TEACHER_KEY"
 """The environment variable with the endpoint's key; unset: none is sent."""

@@ -8,10 +8,10 @@ from __future__ import annotations
 import random
 from dataclasses import dataclass
 
-from training import values
+from training.notes import values
+from training.notes.registers import draw_register, speaker_for
+from training.notes.speaker import Speaker
 from training.phrasebook import Phrasebook
-from training.registers import draw_register, speaker_for
-from training.speaker import Speaker
 from training.specialist.fieldbook import FieldBook, frames
 from training.specialist.fields import Field
 

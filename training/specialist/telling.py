@@ -9,12 +9,12 @@ import re
 from collections import Counter
 from decimal import Decimal
 
-from training import forms
-from training.speaker import Speaker
+from training.notes import forms
+from training.notes.speaker import Speaker
+from training.notes.text import Text, join, literal, meaning, stated, template
 from training.specialist.facts import Told
 from training.specialist.fields import Field
 from training.specialist.teller import Teller
-from training.text import Text, join, literal, meaning, stated, template
 
 _PERCENT = re.compile(r"%|per ?cent|por ciento|pct")
 _SILENT_FALSE = 0.4

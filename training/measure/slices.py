@@ -1,0 +1,88 @@
+"""The notes that are measured on, by kind; slices are never mixed.
+
+Owns the recipes of the synthetic slices and the reading of hand-written notes. Knows no model. Run: `synthetic("unseen_values", 200)`.
+"""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from schemas.canonical import JsonInvalid, canonical_json, parse_json
+from schemas.catalog import Catalog
+from training.gates.pairs_file import FileInvalid
+from training.notes.synthesize import Family, Pair, pairs
+
+NOTES_SCHEMA_ID = "agent_status"
+DEFAULT_SEED = 20_001
+SliceName = Literal["unseen_values", "unseen_wordings", "unseen_schemas"]
+
+
+@dataclass(frozen=True, slots=True)
+class Slice:
+    """Notes of one kind; slices are never mixed. ``one_schema``: all are of a schema that an adapter may have learned, though they bring it along."""
+
+    name: str
+    pairs: tuple[Pair, ...]
+    one_schema: bool = False
+
+    @property
+    def base_only(self) -> bool:
+        """No adapter knows these schemas."""
+        return not self.one_schema and any(pair.schema is not None for pair in self.pairs)
+
+
+_RECIPES: dict[SliceName, tuple[Family, str]] = {
+    "unseen_values": ("agent_status", "train"),
+    "unseen_wordings": ("agent_status", "heldout"),
+    "unseen_schemas": ("generated", "heldout"),
+}
+SLICES: tuple[SliceName, ...] = tuple(_RECIPES)
+
+
+def synthetic(name: SliceName, count: int, seed: int = DEFAULT_SEED) -> Slice:
+    """The first `count` pairs of a slice: held-out values always, held-out wordings where the name says so."""
+    family, wording = _RECIPES[name]
+    return Slice(name, tuple(itertools.islice(pairs(family, "heldout", seed, wording=wording), count)))
+
+
+def hand_written(path: Path) -> Slice:
+    """The notes of a JSONL file: {"text", "gold"} a line, and "id", "lang", "style" where told.
+
+    Raises: FileInvalid naming line and field; OSError.
+    """
+    lines = enumerate(path.read_text("utf-8").splitlines(), 1)
+    found = tuple(_note(path, number, line) for number, line in lines if line.strip())
+    if not found:
+        raise FileInvalid(path, 1, "", "no notes in the file")
+    return Slice("notes", found)
+
+
+def _note(path: Path, number: int, line: str) -> Pair:
+    try:
+        row = parse_json(line)
+    except JsonInvalid as error:
+        raise FileInvalid(path, number, "", error.reason) from None
+    if not isinstance(row, dict):
+        raise FileInvalid(path, number, "", "not a JSON object")
+    for name, kind in (("text", str), ("gold", dict)):
+        if not isinstance(row.get(name), kind):
+            raise FileInvalid(path, number, name, f"missing or not {'a text' if kind is str else 'an object'}")
+    told = {name: str(row.get(name, "")) for name in ("lang", "style")}
+    gold = canonical_json(row["gold"])
+    return Pair(str(row.get("id", number)), NOTES_SCHEMA_ID, told["lang"], told["style"], row["text"], gold)
+
+
+def sources(pair: Pair) -> tuple[str, ...]:
+    """The texts that a report may draw from."""
+    return (pair.question, *(item.text for item in pair.context))
+
+
+_CATALOG = Catalog.load()
+
+
+def schema_of(pair: Pair) -> dict[str, Any]:
+    """The schema that the report of a pair must follow."""
+    return pair.schema if pair.schema is not None else _CATALOG.get(str(pair.schema_id)).schema

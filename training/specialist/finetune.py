@@ -1,0 +1,212 @@
+"""Fine-tuning: a LoRA adapter that knows one schema by heart, so that its prompt carries none.
+
+Owns the recipe (peft for the adapter, trl's SFTTrainer for the loop) and what is kept: safetensors and JSON metadata, never a pickle. Works on the shipped
+base and on any Mistral-family checkpoint. Run it with
+
+    escribano-train finetune --base runs/base/model --pairs runs/pairs/train.jsonl --output runs/adapters/agent_status
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from datasets import Dataset
+from huggingface_hub import snapshot_download
+from peft import LoraConfig, prepare_model_for_kbit_training
+from torch import Tensor
+from transformers import AutoModelForCausalLM, AutoTokenizer, BitsAndBytesConfig, PreTrainedTokenizerBase
+from trl import SFTConfig, SFTTrainer  # type: ignore[attr-defined]
+
+from training.base.encode import PairEncoder
+from training.base.objective import completion_loss, losses
+from training.base.tagging import IGNORED, UNTAGGED
+from training.notes.synthesize import Pair
+
+EXAMPLES = 3
+"""Reports that an adapter's metadata keeps: what serving guesses its drafts from (`service/engine/drafting.py`)."""
+TARGETS = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
+
+
+@dataclass(frozen=True)
+class FinetunePlan:
+    """What a run does. ``lora_alpha`` is given as a multiple of the rank; ``epochs`` counts passes over the pairs.
+
+    ``qlora`` keeps the frozen base in 4 bits (NF4), ``gradient_checkpointing`` computes a layer's activations anew instead of keeping them: both save memory and cost
+    time, for bases of billions.
+    ``lesson_weight`` weighs choosing, looking, naming and following (`training/base/objective.py`) against the report, for bases that have learned to look; for any
+    other, only the report counts.
+    """
+
+    rank: int = 32
+    alpha_ratio: float = 2.0
+    epochs: float = 1.0
+    learning_rate: float = 2e-3
+    batch_size: int = 8
+    warmup_ratio: float = 0.05
+    max_length: int = 1280
+    lesson_weight: float = 0.5
+    seed: int = 1
+    bf16: bool = True
+    qlora: bool = False
+    gradient_checkpointing: bool = False
+
+    @property
+    def lora_alpha(self) -> int:
+        return round(self.rank * self.alpha_ratio)
+
+    def lora(self) -> LoraConfig:
+        return LoraConfig(r=self.rank, lora_alpha=self.lora_alpha, target_modules=TARGETS, lora_dropout=0.0, bias="none", task_type="CAUSAL_LM")
+
+
+def dataset(tokenizer: PreTrainedTokenizerBase, pairs: Iterable[Pair], max_length: int, asking: dict[str, Any] | None = None) -> tuple[Dataset, int]:
+    """Token ids with the loss on the report only, and a tag for each; returns (dataset, number of pairs too long to use)."""
+    encode = PairEncoder(tokenizer, asking=asking)
+    rows: list[dict[str, list[Any]]] = []
+    too_long = 0
+    for pair in pairs:
+        encoded = encode(pair, tagged=True)
+        if len(encoded.token_ids) > max_length:
+            too_long += 1
+            continue
+        labels = [t if kept else IGNORED for t, kept in zip(encoded.token_ids, encoded.completion_mask, strict=True)]
+        rows.append({"input_ids": encoded.token_ids, "labels": labels, "tags": encoded.tags})
+    return Dataset.from_list(rows), too_long
+
+
+def collate(rows: list[dict[str, list[Any]]]) -> dict[str, Tensor]:
+    """Right-padded (rows, length) batches without an attention mask.
+
+    Nothing looks at what is padded on the right: a report is causal, and a prompt's mask ends with the prompt. The positions are what trl counts tokens by.
+    """
+    length = -(-max(len(row["input_ids"]) for row in rows) // 16) * 16
+    ids = torch.zeros((len(rows), length), dtype=torch.long)
+    labels = torch.full((len(rows), length), IGNORED, dtype=torch.long)
+    tags = torch.tensor(UNTAGGED).repeat(len(rows), length, 1)
+    for i, row in enumerate(rows):
+        size = len(row["input_ids"])
+        ids[i, :size], labels[i, :size], tags[i, :size] = (torch.tensor(row[name]) for name in ("input_ids", "labels", "tags"))
+    return {"input_ids": ids, "labels": labels, "tags": tags, "position_ids": torch.arange(length)[None].expand(len(rows), -1)}
+
+
+def arguments(plan: FinetunePlan, work: Path, device: str) -> SFTConfig:
+    return SFTConfig(
+        output_dir=str(work), num_train_epochs=plan.epochs, per_device_train_batch_size=plan.batch_size, learning_rate=plan.learning_rate,
+        lr_scheduler_type="cosine", warmup_steps=plan.warmup_ratio, weight_decay=0.0, max_grad_norm=1.0, bf16=plan.bf16, logging_steps=50,
+        save_strategy="steps", save_steps=200, save_total_limit=1, report_to=[], seed=plan.seed, data_seed=plan.seed, use_cpu=device == "cpu",
+        dataset_kwargs={"skip_prepare_dataset": True}, max_length=None, train_sampling_strategy="group_by_length", remove_unused_columns=False,
+        gradient_checkpointing=plan.gradient_checkpointing, gradient_checkpointing_kwargs={"use_reentrant": False}, dataloader_num_workers=0, packing=False,
+    )  # fmt: skip
+
+
+class CompletionTrainer(SFTTrainer):
+    """SFTTrainer that computes logits where the report is and nowhere else, and shows the heads of a base that has learned to look where to look now.
+
+    trl's own loss takes log-probabilities, entropy and the best token of every place: a third of a step at this width.
+    """
+
+    def compute_loss(self, model: Any, inputs: dict[str, Tensor], return_outputs: bool = False, num_items_in_batch: Any = None) -> Any:
+        plain = self.accelerator.unwrap_model(model).get_base_model()
+        with self.accelerator.autocast():
+            loss = self._loss(plain, inputs)
+        return (loss, {}) if return_outputs else loss
+
+
+    lesson_weight = 0.0
+
+    def _loss(self, plain: Any, inputs: dict[str, Tensor]) -> Tensor:
+        layer = getattr(plain.config, "lookup_layer", None)
+        if layer is None or not self.lesson_weight:
+            return completion_loss(plain, plain.model, inputs)
+        (report, *lessons), _ = losses(plain, plain.model, inputs, layer)
+        return report + self.lesson_weight * torch.stack(lessons).sum()
+
+
+def load_base(folder: Path, plan: FinetunePlan, device: str) -> Any:
+    """The frozen base: fp32 on a CPU, bf16 on a GPU, or in 4 bits.
+
+    Source: Dettmers et al., "QLoRA: Efficient Finetuning of Quantized LLMs" (2023). Raises: ImportError where that takes bitsandbytes and it is missing.
+    """
+    dtype = torch.bfloat16 if plan.bf16 and device != "cpu" else torch.float32
+    if not plan.qlora:
+        return AutoModelForCausalLM.from_pretrained(folder, dtype=dtype)
+    nf4 = BitsAndBytesConfig(load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_use_double_quant=True, bnb_4bit_compute_dtype=dtype)  # type: ignore[no-untyped-call]
+    model = AutoModelForCausalLM.from_pretrained(folder, dtype=dtype, quantization_config=nf4, device_map={"": device})
+    return prepare_model_for_kbit_training(model, use_gradient_checkpointing=plan.gradient_checkpointing)  # type: ignore[no-untyped-call]
+
+
+def examples_of(pairs: Sequence[Pair]) -> list[str]:
+    """The first reports of pairs that were drawn. What people wrote by hand, which has no marks, may name real people and is not kept in an adapter."""
+    return [pair.report for pair in pairs if pair.marks][:EXAMPLES]
+
+
+def finetune(base: str, pairs: Iterable[Pair], output: Path, plan: FinetunePlan, *, schema_id: str, schema_digest: str, data_hash: str,
+             device: str = "cpu", asking: dict[str, Any] | None = None) -> dict[str, Any]:  # fmt: skip
+    """Train an adapter and write it to ``output``; a killed run resumes from ``output/.work``. Returns its metadata.
+
+    ``asking``: where the pairs bring their schema along, what its leaves ask for; the prompts carry none in any case.
+    """
+    folder = local_base(base)
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    model = load_base(folder, plan, device)
+    tokenizer.pad_token = tokenizer.pad_token or tokenizer.eos_token
+    pairs = list(pairs)
+    data, too_long = dataset(tokenizer, pairs, plan.max_length, asking)
+    work = output / ".work"
+    trainer = CompletionTrainer(
+        model=model, args=arguments(plan, work, device), train_dataset=data, processing_class=tokenizer, peft_config=plan.lora(),
+        data_collator=collate,
+    )  # fmt: skip
+    trainer.lesson_weight = plan.lesson_weight
+    began = time.monotonic()
+    result = trainer.train(resume_from_checkpoint=any(work.glob("checkpoint-*")))
+    facts = {
+        "examples": examples_of(pairs),
+        "kind": "adapter", "adapter_id": output.name, "schema_id": schema_id, "schema_digest": schema_digest, "base_digest": base_digest(folder),
+        "rank": plan.rank, "lora_alpha": plan.lora_alpha, "plan": asdict(plan), "pairs": len(data), "pairs_too_long": too_long, "data_hash": data_hash,
+        "steps": trainer.state.global_step, "train_loss": result.training_loss, "minutes": round((time.monotonic() - began) / 60, 2),
+        "num_parameters": _num_trainable(trainer.model),
+    }  # fmt: skip
+    save(trainer.model, output, facts)
+    shutil.rmtree(work, ignore_errors=True)
+    return facts
+
+
+def _num_trainable(model: Any) -> int:
+    return sum(p.numel() for p in model.parameters() if p.requires_grad)
+
+
+def save(model: Any, output: Path, facts: dict[str, Any]) -> None:
+    """Write the adapter in bf16 safetensors with its config and metadata; trl's pickles are left behind."""
+    output.mkdir(parents=True, exist_ok=True)
+    model.to(torch.bfloat16).save_pretrained(output, safe_serialization=True)
+    for extra in ("training_args.bin", "README.md"):
+        (output / extra).unlink(missing_ok=True)
+    config_path = output / "adapter_config.json"
+    config = json.loads(config_path.read_text()) | {"base_model_name_or_path": facts["base_digest"]}
+    config_path.write_text(json.dumps(config, indent=2, sort_keys=True) + "\n")
+    (output / "metadata.json").write_text(json.dumps(facts, indent=2) + "\n")
+
+
+def local_base(base: str) -> Path:
+    """The directory of a base; one given by hub id is fetched first, so that its weights can be named by their digest."""
+    if Path(base).is_dir():
+        return Path(base)
+    return Path(snapshot_download(base, allow_patterns=["*.json", "*.safetensors"], ignore_patterns=["consolidated*"]))
+
+
+def base_digest(base: Path) -> str:
+    """Digest of a base's weights: SHA-256 over the SHA-256 of each safetensors file, in order of name, as the server computes it."""
+    files = sorted(f for f in base.glob("*.safetensors") if not f.name.startswith("consolidated"))
+    outer = hashlib.sha256()
+    for file in files:
+        with file.open("rb") as data:
+            outer.update(hashlib.file_digest(data, "sha256").digest())
+    return f"sha256:{outer.hexdigest()}"
