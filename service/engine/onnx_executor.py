@@ -23,6 +23,8 @@ from service.engine.executor import Logits, Row
 from service.engine.lora import FUSED, Array, FactorsUnfit, LowRank
 
 FILE, SIZES = "escribano.onnx", "sizes"
+LAYOUT = 2
+"""Of the graph's inputs: one more whenever graphs made before do not fit any longer."""
 PLACES = ("qkv", "o", "gate_up", "down")
 """Where a layer multiplies by a matrix, in the order of FUSED."""
 EMBEDDING, NORM, HEAD = "model.embed_tokens.weight", "model.norm.weight", "lm_head.weight"
@@ -221,7 +223,7 @@ class OnnxExecutor:
         return names, found.factors
 
     def _laid_together(self, adapters: Sequence[LowRank]) -> _Factors:
-        """Their factors at each place one under the other (down) and side by side (up), and which of the ranks there are whose."""
+        """Their factors at each place side by side, (in, ranks), and one under the other, (ranks, out), and which of the ranks there are whose."""
         mixed: _Factors = {}
         for place, names in zip(PLACES, FUSED, strict=True):
             found = [[adapter.fused(index, names, self._sizes) for index in range(self.config.num_layers)] for adapter in adapters]
@@ -233,11 +235,11 @@ class OnnxExecutor:
             mixed[columns_name(place)] = columns
             num_out, num_in = sum(self._sizes[name][0] for name in names), self._sizes[names[0]][1]
             for index in range(self.config.num_layers):
-                down, up = np.zeros((columns.shape[1], num_in), np.float32), np.zeros((num_out, columns.shape[1]), np.float32)
+                down, up = np.zeros((num_in, columns.shape[1]), np.float32), np.zeros((columns.shape[1], num_out), np.float32)
                 for begin, layers in zip(begins, found, strict=False):
                     if (factors := layers[index]) is not None:
                         end = begin + factors[0].shape[0]
-                        down[begin:end], up[:, begin:end] = factors
+                        down[:, begin:end], up[begin:end] = (factor.T for factor in factors)
                 mixed.update(zip(factor_names(index, place), (down, up), strict=True))
         return mixed
 
@@ -280,7 +282,7 @@ def _session(graph: Path, arrays: dict[str, Array], config: ModelConfig, threads
 
 def sizes_of(config: ModelConfig) -> str:
     """What of a base its graph depends on, in words: kept in it, and compared when it is loaded."""
-    return ", ".join(f"{key} {value}" for key, value in asdict(config).items() if key not in ("context_length", "bos_id", "eos_ids", "prefix_lm"))
+    return f"layout {LAYOUT}, " + ", ".join(f"{key} {value}" for key, value in asdict(config).items() if key not in ("context_length", "bos_id", "eos_ids", "prefix_lm"))
 
 
 def _rotations(c: ModelConfig) -> tuple[Array, Array]:

@@ -7,7 +7,8 @@ served:
     python -m service.engine.onnx_graph service/embedded/base
 
 Shapes: T tokens of all rows end to end, W of them with logits wanted; B slots of S places each (T in a rectangle), L positions of cache; R ranks of all
-adapters in the pass. Layouts are those of the checkpoint: (out, in) for projections, (rank, in) and (out, rank) for an adapter's factors.
+adapters in the pass. Projections are laid out as in the checkpoint, (out, in), which the runtime packs once; an adapter's factors, which it packs anew in every pass, the way that is quick to
+pack: (in, rank) and (rank, out).
 """
 
 from __future__ import annotations
@@ -119,10 +120,10 @@ def build(config: ModelConfig) -> onnx.ModelProto:
         size = (sum(sizes[name][0] for name in names), sizes[names[0]][1])
         out = g.add("Gemm", hidden, g.weight(matrix_name(index, place), *size), transB=1)
         down, up = factor_names(index, place)
-        g.given(down, floats, f"R_{place}", size[1])
-        g.given(up, floats, size[0], f"R_{place}")
-        low = g.add("Mul", g.add("Gemm", hidden, down, transB=1), own[place])
-        return g.add("Gemm", low, up, out, transB=1)
+        g.given(down, floats, size[1], f"R_{place}")
+        g.given(up, floats, f"R_{place}", size[0])
+        low = g.add("Mul", g.add("Gemm", hidden, down), own[place])
+        return g.add("Gemm", low, up, out)
 
     own = {place: g.add("Gather", g.given(columns_name(place), floats, "A", f"R_{place}"), ADAPTER_OF_TOKEN) for place in PLACES}
     hidden, added = g.add("Gather", EMBEDDING, IDS), ""
