@@ -236,7 +236,7 @@ def test_a_summary_counts_failed_requests_as_not_valid() -> None:
     assert (found.n, found.valid, found.native_valid, found.failed, found.exact) == (2, 1, 1, 1, 1)
     assert (found.precision, found.recall, found.f1) == (1.0, 0.5, pytest.approx(2 / 3))
     assert (found.omission_rate, found.invention_rate, found.reports_per_s) == (0.5, 0.0, 0.5)
-    assert found.forward_passes_per_token == 0.25 and found.interventions_per_report == 2
+    assert found.forward_passes_per_token == 0.25 and found.forward_passes_per_report == 10 and found.interventions_per_report == 2
 
 
 def test_prompt_savings_leave_the_supplied_text_aside() -> None:

@@ -196,6 +196,7 @@ class Summary:
     prompt_tokens_saved_raw_share: float
     completion_tokens: float
     forward_passes_per_token: float
+    forward_passes_per_report: float
     p50_s: float
     p99_s: float
     reports_per_s: float
@@ -239,6 +240,7 @@ def summarize(measured: Sequence[Measured], elapsed_s: float) -> Summary:
         prompt_tokens_saved_share=_mean([w.saved_share for w in work]), prompt_tokens_saved_raw_share=_mean([w.saved_raw_share for w in work]),
         completion_tokens=_mean([w.num_completion_tokens for w in work]),
         forward_passes_per_token=_share(sum(w.num_forward_passes for w in work), sum(w.num_completion_tokens for w in work)),
+        forward_passes_per_report=_mean([w.num_forward_passes for w in work]),
         p50_s=percentile(seconds, 0.5), p99_s=percentile(seconds, 0.99), reports_per_s=_share(n, elapsed_s), by_field=_by_field(scores),
     )  # fmt: skip
 

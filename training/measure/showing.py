@@ -19,7 +19,7 @@ from training.measure.rows import Evaluation
 
 COLUMNS = (
     "slice", "writer", "mode", "n", "valid", "≥ (95%)", "native", "exact", "F1", "precision", "recall", "invented", "omitted", "interventions",
-    "prompt tokens", "saved", "passes/token", "reports/s",
+    "prompt tokens", "saved", "passes/token", "passes/report", "reports/s",
 )  # fmt: skip
 
 
@@ -31,7 +31,7 @@ def cells(evaluation: Evaluation) -> tuple[str, ...]:
         evaluation.slice.name, evaluation.writer, evaluation.mode, f"{s.n:,}", f"{s.validity:.2%}", f"{s.validity_lower_95:.2%}",
         f"{s.native_validity:.1%}", f"{s.exact_rate:.1%}", f"{s.f1:.3f}", f"{s.precision:.3f}", f"{s.recall:.3f}", f"{s.invention_rate:.2%}",
         f"{s.omission_rate:.2%}", f"{s.interventions_per_report:.2f}", f"{s.prompt_tokens:.0f}", saved if s.prompt_tokens_saved_share else "–",
-        f"{s.forward_passes_per_token:.2f}", f"{s.reports_per_s:.1f}",
+        f"{s.forward_passes_per_token:.2f}", f"{s.forward_passes_per_report:.0f}", f"{s.reports_per_s:.1f}",
     )  # fmt: skip
 
 
