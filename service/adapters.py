@@ -94,20 +94,42 @@ class AdapterStore:
     """
 
     def __init__(self, adapters: Iterable[Adapter], base_digest: str) -> None:
+        self._base_digest = base_digest
         self._by_id = {adapter.adapter_id: adapter for adapter in adapters}
         for adapter in self._by_id.values():
-            if adapter.base_digest != base_digest:
-                raise AdapterMismatch(adapter.adapter_id, "base", adapter.base_digest, base_digest)
+            self.check(adapter)
 
     def __iter__(self) -> Iterator[Adapter]:
         return iter(sorted(self._by_id.values(), key=lambda a: a.adapter_id))
+
+    def put(self, adapter: Adapter) -> Adapter | None:
+        """Add an adapter, in the place of one of the same name, which is returned. Raises: AdapterMismatch when it was made for another base."""
+        self.check(adapter)
+        old = self._by_id.get(adapter.adapter_id)
+        self._by_id = {**self._by_id, adapter.adapter_id: adapter}  # whoever reads meanwhile has the old ones
+        return old
+
+    def remove(self, adapter_id: str) -> Adapter:
+        """Raises: AdapterUnknown."""
+        gone = self.named(adapter_id)
+        self._by_id = {name: adapter for name, adapter in self._by_id.items() if name != adapter_id}
+        return gone
+
+    def check(self, adapter: Adapter) -> None:
+        """Raises: AdapterMismatch when an adapter was made for another base."""
+        if adapter.base_digest != self._base_digest:
+            raise AdapterMismatch(adapter.adapter_id, "base", adapter.base_digest, self._base_digest)
 
     def named(self, adapter_id: str) -> Adapter:
         """Raises: AdapterUnknown."""
         adapter = self._by_id.get(adapter_id)
         if adapter is None:
-            raise AdapterUnknown(adapter_id, tuple(sorted(self._by_id)))
+            raise self.unknown(adapter_id)
         return adapter
+
+    def unknown(self, adapter_id: str) -> AdapterUnknown:
+        """The error that names the adapters there are."""
+        return AdapterUnknown(adapter_id, tuple(sorted(self._by_id)))
 
     def resolve(self, adapter_id: str | None, schema_digest: str) -> Adapter | None:
         """The named adapter, or the one made for the schema, or None for the base.

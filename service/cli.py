@@ -52,6 +52,7 @@ def serve(
     port: Annotated[int | None, typer.Option(help="Port to listen on; 0 lets the system choose; unset: 50051.")] = None,
     base: Base = None,
     adapter_dir: AdapterDirs = None,
+    adapter_root: Annotated[Path | None, typer.Option(help="Directory of directories of adapters; looked through again at SIGHUP: new and changed ones are loaded, others unloaded.", file_okay=False)] = None,
     device: Device = None,
     threads: Annotated[int | None, typer.Option(help="Threads for the model.")] = None,
     log_json: Annotated[bool | None, typer.Option("--log-json", help="Log one JSON object a line.")] = None,
@@ -65,12 +66,14 @@ def serve(
       escribano serve
       escribano serve --port 0 --log-json
       escribano serve --base ./my-mistral --adapter-dir ./my-adapter
+      escribano serve --adapter-root ./adapters      # and after a change in it: pkill -HUP -f "escribano serve"
     """
-    given = {"host": host, "port": port, "base": base, "adapters": adapter_dir, "device": device, "threads": threads}
+    given = {"host": host, "port": port, "base": base, "adapters": adapter_dir, "adapter_root": adapter_root, "device": device, "threads": threads}
     settings = _settings(log_json=log_json, **given)
     logs.configure(settings.log_level, as_json=settings.log_json)
     with _failures_shown():
-        serve_until_signal(opening.open_generator(settings), settings, lambda port: _ready(settings.host, port))
+        generator = opening.open_generator(settings)
+        serve_until_signal(generator, settings, lambda port: _ready(settings.host, port), opening.reloader(generator, settings))
 
 
 @app.command()

@@ -29,6 +29,9 @@ class Settings(BaseSettings):
     adapters: tuple[Path, ...] = Field(
         default=(), description="directories of further adapters; the shipped ones are loaded"
     )
+    adapter_root: Path | None = Field(
+        default=None, description="directory of directories of adapters; looked through at the start and again at SIGHUP"
+    )
     device: str = Field(default="cpu", description='where the model runs, "cpu" or (with the extra escribano[torch]) "cuda"')
     threads: int | None = Field(default=None, ge=1, description="threads for the model; unset: one for each core")
     max_batch_size: int = Field(default=32, ge=1, le=1024, description="requests decoded together")

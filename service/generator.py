@@ -24,10 +24,10 @@ from schemas.locating import leaf_places
 from schemas.validation import CheckedText
 from service.adapters import Adapter, AdapterStore, adapter_directories, read_adapter
 from service.backtrack import Backtracking, Start
-from service.checkpoint import EMBEDDED_ADAPTERS, Base, read_base
+from service.checkpoint import EMBEDDED_ADAPTERS, Base, CheckpointInvalid, read_base
 from service.closing import Closer
 from service.confidence import Calibration, masses
-from service.engine.engine import Decoder, Engine, EngineClosed, EngineFull
+from service.engine.engine import AdapterGone, Decoder, Engine, EngineClosed, EngineFull
 from service.engine.loading import executor_for
 from service.engine.matcher import DeadEnd
 from service.engine.sequence import Completion, Ending, Job, JobExpired, Listener
@@ -112,6 +112,34 @@ class Generator:
     @property
     def base_info(self) -> BaseInfo:
         return BaseInfo(self._base.digest, self._base.size_bytes, self._base.config.context_length)
+
+    def load_adapter(self, path: Path) -> Adapter:
+        """Serve an adapter from now on, in the place of one of the same name; reports in flight are not touched.
+
+        Raises: CheckpointInvalid, AdapterMismatch when it was made for another base.
+        """
+        adapter = read_adapter(path)
+        self._store.check(adapter)
+        self._loading.load_adapter(adapter.adapter_digest, adapter.weights)
+        old = self._store.put(adapter)
+        if old is not None and old.adapter_digest != adapter.adapter_digest:
+            self._retire(old)
+        return adapter
+
+    def unload_adapter(self, adapter_id: str) -> None:
+        """Serve an adapter no more; its memory is free once the reports in flight are done. Raises: AdapterUnknown."""
+        self._retire(self._store.remove(adapter_id))
+
+    def _retire(self, adapter: Adapter) -> None:
+        if all(other.adapter_digest != adapter.adapter_digest for other in self._store):  # the same weights may have two names
+            self._loading.retire_adapter(adapter.adapter_digest)
+
+    @property
+    def _loading(self) -> Engine:
+        """The engine, where it can load adapters while it runs; the one it is held against cannot."""
+        if not isinstance(self._engine, Engine):
+            raise CheckpointInvalid("this engine keeps the adapters that it was opened with")
+        return self._engine
 
     def calibration(self, writer: str) -> Calibration:
         """How the confidences of an adapter's reports, or of "base"'s, are told. Raises: AdapterUnknown."""
@@ -245,6 +273,8 @@ class Generator:
             raise QueueFull(error.limit) from None
         except EngineClosed:
             raise ShuttingDown() from None
+        except AdapterGone:
+            raise self._store.unknown(str(plan.adapter and plan.adapter.adapter_id)) from None
 
     def _text(self, completion: Completion) -> str:
         return self._decode(completion.token_ids)

@@ -6,9 +6,10 @@ Does not know: the command line, or how a report is written. The engine is impor
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from schemas.canonical import canonical_json
 from schemas.catalog import Catalog
@@ -19,23 +20,28 @@ from service.ports import AdapterInfo, ReportGenerator, SchemaInfo, adapter_info
 from service.request import GenerationRequest
 from service.result import GenerationResult
 
+if TYPE_CHECKING:
+    from service.generator import Generator
+
 
 class OpenFailed(RuntimeError):
     """The model cannot be loaded with these settings; told to whoever started the program, never to a caller."""
 
 
-def open_generator(settings: Settings) -> ReportGenerator:
+def open_generator(settings: Settings) -> Generator:
     """The generator of these settings, its weights loaded.
 
     Raises:
         OpenFailed: a base or an adapter is missing, unreadable or made for another.
     """
     from service.generator import Generator
+    from service.reloading import adapters_below
 
     try:
-        generator: ReportGenerator = Generator.open(
+        root = settings.adapter_root
+        generator = Generator.open(
             base=settings.base,
-            adapters=settings.adapters,
+            adapters=(*settings.adapters, *(adapters_below(root) if root else ())),
             device=settings.device,
             threads=settings.threads,
             max_batch_size=settings.max_batch_size,
@@ -44,6 +50,21 @@ def open_generator(settings: Settings) -> ReportGenerator:
     except (OSError, ValueError, LookupError) as error:
         raise OpenFailed(f"cannot load the model: {error}") from error
     return generator
+
+
+def reloader(generator: Generator, settings: Settings) -> Callable[[], None] | None:
+    """What looks through the adapters' directory again; None where there is none.
+
+    Raises: OpenFailed.
+    """
+    from service.reloading import AdapterRoot
+
+    if settings.adapter_root is None:
+        return None
+    try:
+        return AdapterRoot(generator, settings.adapter_root).reload
+    except (OSError, ValueError) as error:
+        raise OpenFailed(f"cannot load the adapters: {error}") from error
 
 
 @dataclass(frozen=True, slots=True)

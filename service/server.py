@@ -83,25 +83,29 @@ def _options(settings: Settings) -> list[tuple[str, int]]:
     ]
 
 
-def serve(generator: ReportGenerator, settings: Settings, on_ready: Callable[[int], None]) -> None:
+def serve(generator: ReportGenerator, settings: Settings, on_ready: Callable[[int], None], on_hangup: Callable[[], None] | None = None) -> None:
     """Serves until SIGTERM or SIGINT, then drains; a second signal ends the grace period. Closes the generator.
+
+    ``on_hangup`` is called, in a thread of its own, at SIGHUP.
 
     Raises:
         PortUnavailable: the address cannot be bound.
     """
     try:
-        asyncio.run(_serve(generator, settings, on_ready))
+        asyncio.run(_serve(generator, settings, on_ready, on_hangup))
     finally:
         generator.close()
 
 
-async def _serve(generator: ReportGenerator, settings: Settings, on_ready: Callable[[int], None]) -> None:
+async def _serve(generator: ReportGenerator, settings: Settings, on_ready: Callable[[int], None], on_hangup: Callable[[], None] | None) -> None:
     server = ReportServer(generator, settings)
     signals: asyncio.Queue[int] = asyncio.Queue()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, signals.put_nowait, number)
+    hangups = asyncio.create_task(_answer_hangups(on_hangup))
     on_ready(await server.start())
     await signals.get()
+    hangups.cancel()
     drain = asyncio.create_task(server.drain(settings.grace_s))
     hurry = asyncio.create_task(signals.get())
     await asyncio.wait((drain, hurry), return_when=asyncio.FIRST_COMPLETED)
@@ -109,3 +113,14 @@ async def _serve(generator: ReportGenerator, settings: Settings, on_ready: Calla
         drain.cancel()
         await server.drain(0)
     hurry.cancel()
+
+
+async def _answer_hangups(on_hangup: Callable[[], None] | None) -> None:
+    """One after the other; without anything to do a hangup ends the process as it always does."""
+    if on_hangup is None:
+        return
+    hangups: asyncio.Queue[None] = asyncio.Queue()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, hangups.put_nowait, None)
+    while True:
+        await hangups.get()
+        await asyncio.to_thread(on_hangup)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import threading
+from collections.abc import Collection
 from collections.abc import Sequence as Rows
 from dataclasses import dataclass, field, replace
 
@@ -15,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from service.engine.executor import Logits, Row
+from service.engine.lora import LowRank
 from service.engine.matcher import Matcher
 from service.engine.sequence import Completion, Ending, Job
 
@@ -26,11 +28,18 @@ def logits_after(token_ids: tuple[int, ...], vocab_size: int, seed: int = 0, ada
     return draw.standard_normal(vocab_size, dtype=np.float32) * 3
 
 
+class _Any(frozenset[str]):
+    """Any name is in it."""
+
+    def __contains__(self, name: object) -> bool:
+        return True
+
+
 class RandomExecutor:
     """Implements `Executor`; checks that every row goes on exactly where its slot stands.
 
     `passes`: the rows of each forward pass. `gate`: closed, it holds every forward pass back. `poison`: a pass with this token in it raises.
-    `bias`: (vocab_size,) added to the logits.
+    `bias`: (vocab_size,) added to the logits. `adapters`: those that are loaded; it takes any name until one is loaded or unloaded.
     """
 
     def __init__(self, vocab_size: int = 12, num_slots: int = 4, context_length: int = 4096, seed: int = 0, poison: int | None = None,
@@ -41,6 +50,13 @@ class RandomExecutor:
         self.gate, self.entered = threading.Event(), threading.Event()
         self.gate.set()
         self.poison, self.bias, self.prefix_lm = poison, bias, prefix_lm
+        self.adapters: Collection[str] = _Any()
+
+    def load_adapter(self, digest: str, adapter: LowRank) -> None:
+        self.adapters = {*([] if isinstance(self.adapters, _Any) else self.adapters), digest}
+
+    def unload_adapter(self, digest: str) -> None:
+        self.adapters = {name for name in self.adapters if name != digest}
 
     def release(self, slot: int) -> None:
         self.slots.pop(slot, None)

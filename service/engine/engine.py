@@ -12,6 +12,7 @@ from concurrent.futures import Future
 from typing import ParamSpec, Protocol
 
 from service.engine.executor import Executor, Logits, Row
+from service.engine.lora import LowRank
 from service.engine.sequence import Completion, Job, Sequence
 
 _Arguments = ParamSpec("_Arguments")
@@ -30,6 +31,10 @@ class EngineFull(RuntimeError):
     def __init__(self, limit: int) -> None:
         super().__init__(f"the queue is full ({limit} jobs)")
         self.limit = limit
+
+
+class AdapterGone(RuntimeError):
+    """A job asks for an adapter that is not loaded, perhaps not any more."""
 
 
 class EngineClosed(RuntimeError):
@@ -57,17 +62,20 @@ class Engine:
         self._running: list[Sequence] = []
         self._free = list(reversed(range(executor.num_slots)))  # the first ones first
         self._wake = threading.Condition()
+        self._retired: set[str] = set()
         self._closed = False
         self._thread = threading.Thread(target=self._loop, name="escribano-engine", daemon=True)
         self._thread.start()
 
     def submit(self, job: Job) -> Future[Completion]:
-        """Queue a job. Raises: EngineFull, EngineClosed."""
+        """Queue a job. Raises: EngineFull, EngineClosed, AdapterGone."""
         assert len(job.prompt_ids) + job.max_new_tokens <= self.executor.context_length, "the caller checks the room"
         sequence = Sequence(job, Future())
         with self._wake:
             if self._closed:
                 raise EngineClosed("the engine is closed")
+            if job.adapter is not None and (job.adapter in self._retired or job.adapter not in self.executor.adapters):
+                raise AdapterGone(f"the adapter {job.adapter} is not loaded")
             if len(self._queue) >= self.max_queue:
                 self._drop_waiting()
             if len(self._queue) >= self.max_queue:
@@ -75,6 +83,19 @@ class Engine:
             self._queue.append(sequence)
             self._wake.notify()
         return sequence.result
+
+    def load_adapter(self, digest: str, adapter: LowRank) -> None:
+        """Make an adapter usable, while others run. Raises: CheckpointInvalid when it fits no projection of the base."""
+        with self._wake:
+            self._retired.discard(digest)
+            self.executor.load_adapter(digest, adapter)
+
+    def retire_adapter(self, digest: str) -> None:
+        """Take no more jobs for an adapter; it is forgotten once those that wait or run are done."""
+        with self._wake:
+            if digest in self.executor.adapters:
+                self._retired.add(digest)
+                self._wake.notify()
 
     @property
     def closed(self) -> bool:
@@ -100,6 +121,7 @@ class Engine:
         """Admit queued sequences to free slots and share out the step's tokens: decoding first, then prompts in order of arrival."""
         with self._wake:
             self._drop_waiting()
+            self._unload_retired()
             while self._queue and self._free:
                 sequence = self._queue.popleft()
                 if self._guarded(sequence, sequence.start, self._free[-1]):
@@ -148,6 +170,11 @@ class Engine:
                 self._queue.remove(sequence)
                 self._fail(sequence, reason)
 
+    def _unload_retired(self) -> None:
+        for digest in self._retired - {sequence.job.adapter for sequence in (*self._queue, *self._running)}:
+            self.executor.unload_adapter(digest)
+            self._retired.discard(digest)
+
     # --- endings --------------------------------------------------------------------------------------------------
 
     def _guarded(
@@ -193,6 +220,6 @@ class Engine:
     def _has_work(self) -> bool:
         """Wait for a job; False once the engine is closed."""
         with self._wake:
-            while not (self._queue or self._running or self._closed):
+            while not (self._queue or self._running or self._retired or self._closed):
                 self._wake.wait()
             return not self._closed

@@ -5,12 +5,14 @@ Owns the protocol only. `onnx_executor.py` and `torch_executor.py` implement it,
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+
+from service.engine.lora import LowRank
 
 Logits = NDArray[np.float32]
 """(num_logits, vocab_size) for the last tokens of one row, unmasked."""
@@ -47,6 +49,19 @@ class Executor(Protocol):
     @property
     def prefix_lm(self) -> bool:
         """Whether rows must give a prompt as `num_prefix`."""
+        ...
+
+    @property
+    def adapters(self) -> Collection[str]:
+        """Digests of the adapters that rows may ask for."""
+        ...
+
+    def load_adapter(self, digest: str, adapter: LowRank) -> None:
+        """Make an adapter usable, also while others run. Raises: CheckpointInvalid when it fits no projection of the base."""
+        ...
+
+    def unload_adapter(self, digest: str) -> None:
+        """Forget an adapter that no sequence asks for any more; called between two passes."""
         ...
 
     def release(self, slot: int) -> None:

@@ -6,19 +6,10 @@ Owns the choice and the number of threads. Torch is imported only where it is wh
 from __future__ import annotations
 
 import os
-from typing import Protocol
 
 from service.checkpoint import Base, CheckpointInvalid
 from service.engine.executor import Executor
-from service.engine.lora import LowRank
 from service.engine.onnx_executor import FILE, OnnxExecutor
-
-
-class AdapterExecutor(Executor, Protocol):
-    """An executor that adapters can be loaded into while it runs."""
-
-    def load_adapter(self, digest: str, adapter: LowRank) -> None: ...
-    def unload_adapter(self, digest: str) -> None: ...
 
 
 def torch_threads(cores: int | None = None) -> int:
@@ -29,7 +20,7 @@ def torch_threads(cores: int | None = None) -> int:
     return max(1, (cores or os.cpu_count() or 2) - 1)
 
 
-def executor_for(base: Base, *, num_slots: int, device: str = "cpu", threads: int | None = None) -> AdapterExecutor:
+def executor_for(base: Base, *, num_slots: int, device: str = "cpu", threads: int | None = None) -> Executor:
     """Raises: CheckpointInvalid when the base can be run by nothing that is installed."""
     if device == "cpu" and (base.path / FILE).is_file():
         return OnnxExecutor(base, num_slots=num_slots, threads=threads)

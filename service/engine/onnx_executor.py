@@ -7,7 +7,7 @@ transformers; the arithmetic is compared with theirs in tests/unit/test_executor
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from itertools import groupby
 from pathlib import Path
@@ -107,9 +107,15 @@ class OnnxExecutor:
             raise CheckpointInvalid(str(error)) from None
         self._adapters[digest] = adapter
 
+    @property
+    def adapters(self) -> Collection[str]:
+        return self._adapters.keys()
+
     def unload_adapter(self, digest: str) -> None:
-        """Rows that still ask for it fail."""
+        """See `Executor.unload_adapter`; what was laid together with others is forgotten too."""
         self._adapters.pop(digest, None)
+        for names in [names for names in self._mixes if digest in names]:
+            self._forget(names)
 
     def release(self, slot: int) -> None:
         """The sequence in a slot is over: its positions need no room any more."""
@@ -188,8 +194,9 @@ class OnnxExecutor:
             del block.bound[next(iter(block.bound))]
         return found
 
-    def _unbind(self, names: tuple[str, ...]) -> None:
+    def _forget(self, names: tuple[str, ...]) -> None:
         """Factors that were laid together are not used any more."""
+        self._mixes.pop(names, None)
         for block in self._cache.blocks:
             for key in [key for key in block.bound if key[0] == names]:
                 del block.bound[key]
@@ -211,15 +218,13 @@ class OnnxExecutor:
         adapters = [self._adapters.get(name) for name in names]
         found = self._mixes.pop(names, None)
         if found is None or any(one is not other for one, other in zip(found.adapters, adapters, strict=True)):
-            self._unbind(names)
+            self._forget(names)
             names = tuple(sorted(wanted))
             exactly = [self._adapters[name] for name in names]
             found = _Mix(exactly, self._laid_together(exactly))
         self._mixes[names] = found  # the latest used comes last
         while len(self._mixes) > MOST_MIXES:
-            gone = next(iter(self._mixes))
-            self._unbind(gone)
-            del self._mixes[gone]
+            self._forget(next(iter(self._mixes)))
         return names, found.factors
 
     def _laid_together(self, adapters: Sequence[LowRank]) -> _Factors:

@@ -7,7 +7,7 @@ attention looks at one row at a time. Knows nothing of masks, sampling or text. 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -86,7 +86,12 @@ class TorchExecutor:
             for index in range(len(self._layers)) for place, names in enumerate(FUSED) if (fused := adapter.fused(index, names, sizes)) is not None
         }  # fmt: skip
 
+    @property
+    def adapters(self) -> Collection[str]:
+        return self._adapters.keys()
+
     def unload_adapter(self, digest: str) -> None:
+        """See `Executor.unload_adapter`."""
         self._adapters.pop(digest, None)
 
     def release(self, slot: int) -> None:

@@ -101,7 +101,7 @@ class Slow(FakeGenerator):
         print("closed", flush=True)
 
 logs.configure("INFO", as_json=True)
-server.serve(Slow(), Settings(port=0), lambda port: print(port, flush=True))
+server.serve(Slow(), Settings(port=0), lambda port: print(port, flush=True), lambda: print("hangup", flush=True))
 """
 
 
@@ -118,6 +118,19 @@ async def test_a_signal_drains_the_process_and_closes_the_generator(number: sign
     events = [json.loads(line) for line in log.splitlines() if line.startswith("{")]
     assert [(e["event"], e.get("code")) for e in events] == [("draining", None), ("call", "OK")]
     assert "0.5" not in [value for event in events for value in event.values()]
+
+
+async def test_a_hangup_is_answered_beside_calls_as_often_as_it_comes() -> None:
+    with started() as process:
+        async with grpc.aio.insecure_channel(f"127.0.0.1:{line_of(process)}") as channel:
+            in_flight = call(channel, "0.5")
+            assert await asyncio.to_thread(line_of, process) == "started"
+            for _ in range(2):
+                process.send_signal(signal.SIGHUP)
+                assert await asyncio.to_thread(line_of, process) == "hangup"
+            assert await in_flight
+            process.send_signal(signal.SIGTERM)
+        assert process.wait(10) == 0
 
 
 async def test_a_second_signal_does_not_wait_for_the_calls_in_flight() -> None:

@@ -14,8 +14,9 @@ import numpy as np
 import pytest
 
 from service.engine.drafting import Lookup
-from service.engine.engine import Engine, EngineClosed, EngineFull
+from service.engine.engine import AdapterGone, Engine, EngineClosed, EngineFull
 from service.engine.executor import Logits, Row
+from service.engine.lora import LowRank
 from service.engine.matcher import DeadEnd
 from service.engine.sequence import Completion, Ending, Job, JobExpired, Sequence
 from tests.engines import FailingMatcher, RandomExecutor, WordMatcher, plain
@@ -453,3 +454,54 @@ def test_a_prefix_that_is_no_whole_prompt_is_our_own_bug() -> None:
     for start, num_prefix in ((1, 2), (0, 4)):
         with pytest.raises(AssertionError, match="one piece"):
             Row(0, start, (1, 2, 3), 1, None, num_prefix)
+
+
+# --- adapters that come and go -----------------------------------------------------------------------------------------
+
+
+def test_a_retired_adapter_is_forgotten_once_what_runs_with_it_is_done() -> None:
+    executor, asked = RandomExecutor(VOCAB), job(adapter="one")
+    with engine_of(executor) as engine:
+        engine.load_adapter("one", LowRank({}, 1.0))
+        executor.gate.clear()
+        running, waiting = engine.submit(asked), engine.submit(asked)
+        assert executor.entered.wait(WAIT_S)
+        engine.retire_adapter("one")
+        with pytest.raises(AdapterGone, match="one is not loaded"):
+            engine.submit(asked)
+        assert "one" in executor.adapters
+        executor.gate.set()
+        assert plain(asked, None, VOCAB).same_as(running.result(WAIT_S)) and plain(asked, None, VOCAB).same_as(waiting.result(WAIT_S))
+        done(engine, job())  # a step after the last one with it
+        assert "one" not in executor.adapters
+
+
+def test_an_idle_engine_forgets_a_retired_adapter_and_takes_it_again() -> None:
+    executor = RandomExecutor(VOCAB)
+    with engine_of(executor) as engine:
+        engine.load_adapter("one", LowRank({}, 1.0))
+        engine.retire_adapter("one")
+        engine.retire_adapter("nobody")
+        deadline = time.monotonic() + WAIT_S
+        while "one" in executor.adapters and time.monotonic() < deadline:
+            time.sleep(0.001)
+        assert not executor.adapters
+        with pytest.raises(AdapterGone):
+            engine.submit(job(adapter="one"))
+        engine.load_adapter("one", LowRank({}, 1.0))
+        assert plain(job(adapter="one"), None, VOCAB).same_as(done(engine, job(adapter="one")))
+
+
+def test_an_adapter_that_is_loaded_again_is_not_forgotten() -> None:
+    executor = RandomExecutor(VOCAB)
+    with engine_of(executor) as engine:
+        engine.load_adapter("one", LowRank({}, 1.0))
+        executor.gate.clear()
+        running = engine.submit(job(adapter="one"))
+        assert executor.entered.wait(WAIT_S)
+        engine.retire_adapter("one")
+        engine.load_adapter("one", LowRank({}, 1.0))
+        executor.gate.set()
+        running.result(WAIT_S)
+        done(engine, job())
+        done(engine, job(adapter="one"))

@@ -24,8 +24,7 @@ from schemas.catalog import Catalog
 from service.adapters import Adapter, adapter_directories, read_adapter
 from service.checkpoint import EMBEDDED_ADAPTERS, Base, read_base
 from service.engine.engine import DRAFT_TOKENS, Engine
-from service.engine.executor import Row
-from service.engine.loading import AdapterExecutor
+from service.engine.executor import Executor, Row
 from service.engine.onnx_executor import OnnxExecutor
 from service.generator import Generator
 from service.request import DecodingOptions, GenerationRequest, Grounding, Mode
@@ -72,13 +71,13 @@ class Passes:
 # --- a pass ----------------------------------------------------------------------------------------------------------
 
 
-def pass_times(executor: AdapterExecutor, name: str, adapter: str | None) -> list[PassTime]:
+def pass_times(executor: Executor, name: str, adapter: str | None) -> list[PassTime]:
     """In a thread of its own, as the engine runs them: where a runtime's threads come from matters (docs/performance.md)."""
     with ThreadPoolExecutor(1) as apart:
         return apart.submit(lambda: list(_pass_times(executor, name, adapter))).result()
 
 
-def _pass_times(executor: AdapterExecutor, name: str, adapter: str | None) -> Iterator[PassTime]:
+def _pass_times(executor: Executor, name: str, adapter: str | None) -> Iterator[PassTime]:
     prompt = tuple(3 + i % (executor.vocab_size - 3) for i in range(PROMPT))
     prompts = [Row(slot, 0, prompt, 1, adapter, PROMPT if executor.prefix_lm else 0) for slot in range(SLOTS)]
     yield PassTime(name, "prompt", _median_ms(executor, prompts[:1], REPEATS // 5))
@@ -89,7 +88,7 @@ def _pass_times(executor: AdapterExecutor, name: str, adapter: str | None) -> It
         yield PassTime(name, f"{rows} x {tokens}", _median_ms(executor, shape, REPEATS))
 
 
-def _median_ms(executor: AdapterExecutor, rows: Sequence[Row], repeats: int) -> float:
+def _median_ms(executor: Executor, rows: Sequence[Row], repeats: int) -> float:
     executor.forward(rows)
     times = []
     for _ in range(repeats):
@@ -163,7 +162,7 @@ def main(*, count: int = 40, seed: int = DEFAULT_SEED, output: Path = Path("benc
     times: list[PassTime] = []
     for number in dict.fromkeys((1, cores)):
         torch.set_num_threads(number)
-        named: tuple[tuple[str, AdapterExecutor], ...] = (
+        named: tuple[tuple[str, Executor], ...] = (
             (f"ONNX Runtime, threads {number}", OnnxExecutor(base, num_slots=SLOTS, threads=number)), (f"torch, threads {number}", TorchExecutor(base, num_slots=SLOTS)),
         )  # fmt: skip
         for name, executor in named:

@@ -1,0 +1,70 @@
+"""A directory of adapters that may change while the server runs.
+
+Owns which of the served adapters came from the directory, and what a look through it changes: new and changed ones are loaded, those that are gone are not served
+any more. What cannot be loaded is logged, and what was served before goes on being served. Knows no signal: `service/server.py` does.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Protocol
+
+from service.adapters import Adapter, adapter_directories, read_adapter
+
+logger = logging.getLogger(__name__)
+
+
+class AdapterHost(Protocol):
+    """What serves adapters, `service.generator.Generator`."""
+
+    def load_adapter(self, path: Path) -> Adapter: ...
+    def unload_adapter(self, adapter_id: str) -> None: ...
+
+
+class AdapterRoot:
+    """A directory of directories of adapters, all of which the host serves already.
+
+    Raises on construction: NotADirectoryError, CheckpointInvalid.
+    """
+
+    def __init__(self, host: AdapterHost, root: Path) -> None:
+        self._host, self._root = host, root
+        self._served: dict[Path, Adapter] = {path: read_adapter(path) for path in adapters_below(root)}
+
+    def reload(self) -> None:
+        """Look through the directory again. Never raises: whoever asked is a signal."""
+        try:
+            paths = adapters_below(self._root)
+        except OSError as error:
+            logger.error("adapters not looked through", extra={"why": str(error)})
+            return
+        for path, adapter in list(self._gone(paths)):
+            self._host.unload_adapter(adapter.adapter_id)
+            del self._served[path]
+            logger.info("adapter unloaded", extra={"adapter_id": adapter.adapter_id})
+        for path in paths:
+            self._look_at(path)
+
+    def _gone(self, paths: list[Path]) -> Iterator[tuple[Path, Adapter]]:
+        return ((path, adapter) for path, adapter in self._served.items() if path not in paths)
+
+    def _look_at(self, path: Path) -> None:
+        try:
+            now, before = read_adapter(path), self._served.get(path)
+            if before is not None and (before.adapter_id, before.adapter_digest) == (now.adapter_id, now.adapter_digest):
+                return
+            self._served[path] = self._host.load_adapter(path)
+            if before is not None and before.adapter_id != now.adapter_id:
+                self._host.unload_adapter(before.adapter_id)
+            logger.info("adapter loaded", extra={"adapter_id": now.adapter_id, "adapter_digest": now.adapter_digest})
+        except (OSError, ValueError) as error:
+            logger.error("adapter not loaded", extra={"path": str(path), "why": str(error)})
+
+
+def adapters_below(root: Path) -> list[Path]:
+    """The adapters of a directory of directories. Raises: NotADirectoryError."""
+    if not root.is_dir():
+        raise NotADirectoryError(f"{root}: no such directory of adapters")
+    return adapter_directories(root)
