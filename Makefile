@@ -6,7 +6,7 @@ MINUTES ?= 150
 THREADS ?= $(shell nproc 2>/dev/null || echo 2)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve test lint proto train bench bench-peers bench-masks bench-passes clean
+.PHONY: help demo serve test lint proto train bench bench-peers bench-masks bench-passes bench-load clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -58,6 +58,9 @@ bench-masks: .venv/.dev ## measure what grounding costs: building a note's gramm
 
 bench-passes: .venv/.dev ## measure a forward pass in each executor, and how many a report takes; bench/passes.*
 	$(BIN)/escribano-train bench-passes --output bench
+
+bench-load: .venv/.dev ## measure many adapters at once, and latency at half the load; bench/load.*
+	$(BIN)/escribano-train bench-load --output bench
 
 clean: ## remove the environment and caches; runs/ stays
 	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,4 +1,4 @@
-"""The command line of the factory: ``escribano-train tokenizer | synthesize | curate | pretrain | finetune | specialist | evaluate | bench | bench-peers | bench-masks | bench-passes | rank-table | losses | calibrate | all``.
+"""The command line of the factory: ``escribano-train tokenizer | synthesize | curate | pretrain | finetune | specialist | evaluate | bench | bench-peers | bench-masks | bench-passes | bench-load | rank-table | losses | calibrate | all``.
 
 Owns the commands that make things; those that measure are in ``training.cli_measure``. Heavy imports wait until a command runs; the work is done by
 ``training.runs`` and the modules it calls.
@@ -277,6 +277,7 @@ app.command()(cli_measure.bench)
 app.command("bench-peers")(cli_measure.bench_peers)
 app.command("bench-masks")(cli_measure.bench_masks)
 app.command("bench-passes")(cli_measure.bench_passes)
+app.command("bench-load")(cli_measure.bench_load)
 app.command("rank-table")(cli_measure.rank_table)
 app.command()(cli_measure.losses)
 app.command()(cli_measure.calibrate)

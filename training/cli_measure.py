@@ -1,4 +1,4 @@
-"""The commands that measure: ``escribano-train evaluate | bench | bench-peers | bench-masks | rank-table | losses | calibrate``.
+"""The commands that measure: ``escribano-train evaluate | bench | bench-peers | bench-masks | bench-passes | bench-load | rank-table | losses | calibrate``.
 
 Owns their options and help; what is measured and how it is shown is ``training.measure.evaluate``, ``training.measure.bench``, ``training.runs``, ``training.measure.losses`` and
 ``training.measure.calibration``.
@@ -179,6 +179,27 @@ def bench_passes(
     """
     from training.measure.evaluate import SETUP_ERRORS
     from training.measure.passes import main
+
+    with failures_shown(*SETUP_ERRORS):
+        main(count=count, seed=seed, output=output, threads=threads)
+
+
+def bench_load(
+    output: Output = Path("bench"),
+    count: Annotated[int, typer.Option(min=2, help="Notes whose reports are written with one adapter, with fifty, and arriving at random.")] = 100,
+    seed: Seed = 20_001,
+    threads: Threads = None,
+) -> None:
+    """Measure what load costs: fifty adapters in flight beside one, memory for each, and latency at half the rate that can be kept up with.
+
+    Writes load.md and load.json. Run nothing else beside it.
+
+    [bold]Example[/]
+
+      escribano-train bench-load --count 100 --output bench/
+    """
+    from training.measure.evaluate import SETUP_ERRORS
+    from training.measure.load import main
 
     with failures_shown(*SETUP_ERRORS):
         main(count=count, seed=seed, output=output, threads=threads)

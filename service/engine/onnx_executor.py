@@ -33,7 +33,9 @@ IDS, POSITIONS, COS, SIN, WRITES, RECTANGLE, TOKENS, MASK, WANTED, ADAPTER_OF_TO
 )  # fmt: skip
 LONG = 17
 """A row of more tokens is run by itself: beside short ones it would make a rectangle of mostly nothing."""
-MOST_MIXES, MOST_BINDINGS, SPARE_ADAPTERS = 16, 64, 2
+MOST_TOGETHER = 3
+"""How many adapters, none being one too, share a pass."""
+MOST_MIXES, MOST_BINDINGS, SPARE_ADAPTERS = 48, 64, 1
 """How many sets of adapters are kept laid together, and how many of these and of neighbouring places of a block are kept bound; how many adapters more than are wanted a set may have."""
 
 _UNSEEN = np.float32(-1e30)
@@ -128,8 +130,8 @@ class OnnxExecutor:
             self._cache.reserve(row.slot, row.start, row.start + len(row.token_ids))
         logits: dict[Row, Logits] = {}
         for together in self._by_block(rows):
-            short = [row for row in together if len(row.token_ids) <= LONG]
-            logits.update(zip(short, self._run(short) if short else (), strict=True))
+            for short in _with_few_adapters([row for row in together if len(row.token_ids) <= LONG]):
+                logits.update(zip(short, self._run(short), strict=True))
             logits.update((row, self._run([row])[0] if row.start else self._begun(row)) for row in together if len(row.token_ids) > LONG)
         return [logits[row] for row in rows]
 
@@ -247,6 +249,15 @@ class OnnxExecutor:
                         down[:, begin:end], up[begin:end] = (factor.T for factor in factors)
                 mixed.update(zip(factor_names(index, place), (down, up), strict=True))
         return mixed
+
+
+def _with_few_adapters(rows: list[Row]) -> Iterator[list[Row]]:
+    """All of them where they have few adapters between them, else those of each adapter: side by side, every token pays for all."""
+    if len({row.adapter for row in rows}) <= MOST_TOGETHER:
+        yield from [rows] if rows else []
+        return
+    for adapter in dict.fromkeys(row.adapter for row in rows):
+        yield [row for row in rows if row.adapter == adapter]
 
 
 def _bind_input(bound: onnxruntime.IOBinding, name: str, array: Array | NDArray[np.int64]) -> onnxruntime.OrtValue:

@@ -17,7 +17,7 @@ from training.gates.pairs_file import read_pairs
 from training.notes.synthesize import pair
 from training.options import SliceName
 
-COMMANDS = ("tokenizer", "synthesize", "curate", "pretrain", "finetune", "evaluate", "bench", "bench-peers", "bench-masks", "bench-passes", "rank-table", "calibrate", "all")
+COMMANDS = ("tokenizer", "synthesize", "curate", "pretrain", "finetune", "evaluate", "bench", "bench-peers", "bench-masks", "bench-passes", "bench-load", "rank-table", "calibrate", "all")
 
 
 def run(*arguments: object) -> Result:
