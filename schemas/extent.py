@@ -18,10 +18,17 @@ _LONGEST_OF = {"null": len("null"), "boolean": len("false")}
 _FORMATS = {"date": len('"2026-10-31"')}
 
 
+_MOST = 2**53
+"""Beyond, a bound is none: no report is as long, and floats are not exact any more."""
+
+
 def longest_bytes(mask_schema: dict[str, Any]) -> int | None:
-    """The most bytes a report's text can take, in UTF-8; None where the schema sets no bound."""
-    found = _Extent(mask_schema.get("$defs", {})).of(mask_schema, ())
-    return None if math.isinf(found) else int(found)
+    """The most bytes a report's text can take, in UTF-8; None where the schema sets no bound, or one that is hard to find."""
+    try:
+        found = _Extent(mask_schema.get("$defs", {})).of(mask_schema, ())
+    except RecursionError:  # definitions that lead to each other hundreds of times
+        return None
+    return int(found) if found < _MOST else None
 
 
 class _Extent:

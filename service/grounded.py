@@ -116,14 +116,15 @@ class _Rules:
         return self.outline.plain(schema)
 
     def object(self, schema: Schema) -> str:
-        """Its properties in order."""
-        members = [(f"{canonical_json(name)}:", child, name in schema["required"]) for name, child in schema["properties"].items()]
+        """Its properties in order.
+
+        Marks are literals of their own, as they are to the JSON compiler: the lexer takes the longest literal, and one that goes on would hide the others of a union.
+        """
+        members = [(canonical_json(name), child, name in schema["required"]) for name, child in schema["properties"].items()]
         may_be_written = [member for member in members if member[2] or not (member[1] is False or self.is_untold(member[1]))]
-        pairs = [(key, self.node(child), needed) for key, child, needed in may_be_written]
-        if pairs and all(needed for *_, needed in pairs):
-            written = " ".join(f"{_literal(('{' if i == 0 else ',') + key)} {value}" for i, (key, value, _) in enumerate(pairs))
-            return f"{written} {_literal('}')}"
-        return f"{_literal('{')} {self.firsts([(f'{_literal(key)} {value}', needed) for key, value, needed in pairs])} {_literal('}')}"
+        pairs = [(f"{_literal(name)} {_literal(':')} {self.node(child)}", needed) for name, child, needed in may_be_written]
+        inner = f" {_literal(',')} ".join(pair for pair, _ in pairs) if all(needed for _, needed in pairs) else self.firsts(pairs)
+        return f"{_literal('{')} {inner} {_literal('}')}"
 
     def firsts(self, pairs: Sequence[tuple[str, bool]]) -> str:
         """The pairs with commas between, each that is not needed may be left out; made from the last to the first, so that each rule knows what may follow."""

@@ -62,14 +62,14 @@ class Cache:
         old = self._places.get(slot)
         if old is None or old[0].length < end:
             block, place = self._free(min(self._context_length, -(-(end + ROOM) // STEP) * STEP))
+            block.slots[place] = slot  # before anything is released: an empty block may be dropped
             if old is not None:
                 for name, array in old[0].arrays.items():
                     block.arrays[name][place, :, :start] = array[old[1], :, :start]
                 self.release(slot)
-            block.slots[place] = slot
             self._places[slot] = (block, place)
         block, place = self._places[slot]
-        block.ends[place] = end
+        block.ends[place] = max(block.ends[place], end)  # guesses that were wrong are written too
 
     def release(self, slot: int) -> None:
         """The sequence in a slot is over."""

@@ -287,6 +287,33 @@ def test_places_are_kept_found_again_and_given_back() -> None:
     assert len(kept.blocks) == SPARE_BLOCKS and all(block.is_empty for block in kept.blocks)
 
 
+@pytest.mark.parametrize("seed", range(5))
+def test_every_sequence_lies_in_a_block_that_is_known(seed: int) -> None:
+    draw, kept, ends = random.Random(seed), Cache(("key",), 1, 2, 3000), dict[int, int]()
+    for _ in range(300):
+        slot = draw.randrange(20)
+        if slot in ends and draw.random() < 0.3:
+            kept.release(slot)
+            del ends[slot]
+            continue
+        start = draw.choice([0, ends.get(slot, 0)])
+        ends[slot] = min(3000, start + draw.randint(1, 700))
+        kept.reserve(slot, start, ends[slot])
+        kept.place(slot)[0].arrays["key"][kept.place(slot)[1], :, start : ends[slot]] = slot
+        for known, end in ends.items():
+            block, place = kept.place(known)
+            assert block in kept.blocks and block.slots[place] == known and block.length >= end and (block.arrays["key"][place, :, :end] == known).all()
+    assert sum(slot is not None for block in kept.blocks for slot in block.slots) == len(ends)
+
+
+def test_guesses_that_were_wrong_leave_no_trace(tiny_base: Path, model: Any) -> None:
+    executor = onnx_of(tiny_base)
+    executor.forward([Row(0, 0, IDS[:20], 1)])
+    executor.forward([Row(0, 10, IDS[10:12], 1)])  # the last eight were guesses
+    executor._cache.place(0)[0].arrays["past.0.key"][0, :, :20] = np.nan
+    close(run(executor, IDS, [37]), expected(model, IDS))
+
+
 def test_more_tokens_in_a_pass_than_the_context_has_positions(tiny_base: Path, model: Any) -> None:
     executor = OnnxExecutor(read_base(tiny_base).within(20), num_slots=8, threads=1)
     for logits in executor.forward([Row(slot, 0, IDS[:15], 15) for slot in range(8)]):

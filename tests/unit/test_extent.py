@@ -30,6 +30,8 @@ UNBOUNDED = [
     {"type": "string"}, {"type": "string", "pattern": "^a+$"}, {"type": "integer", "minimum": 0}, {"type": "number", "minimum": 0, "maximum": 1},
     {"type": "array", "items": {"type": "null"}}, {"type": "object"}, {"type": "object", "properties": {"a": {"const": 1}}},
     {"type": "object", "patternProperties": {"^a": {"const": 1}}, "additionalProperties": False}, {"type": "array", "maxItems": 2},
+    {"$defs": {f"d{i}": closed(a={"$ref": f"#/$defs/d{i + 1}"}, b={"$ref": f"#/$defs/d{i + 1}"}) for i in range(300)} | {"d300": {"const": 1}}, "$ref": "#/$defs/d0"},
+    {"$defs": {f"d{i}": closed(a={"$ref": f"#/$defs/d{i + 1}"}, b={"$ref": f"#/$defs/d{i + 1}"}) for i in range(60)} | {"d60": {"const": 1}}, "$ref": "#/$defs/d0"},
     {"$defs": {"tree": closed(left={"anyOf": [{"$ref": "#/$defs/tree"}, {"type": "null"}]})}, "$ref": "#/$defs/tree"},
 ]  # fmt: skip
 

@@ -397,6 +397,24 @@ def test_a_grammar_too_large_to_make_is_not_made(monkeypatch: pytest.MonkeyPatch
             assert grammars().grounded(admit(closed(a=TEXT, b={"type": "number"})), ("1 2 3 4 5 6 7 8 9 10 11 12",)) is None
 
 
+INT, NAME = {"type": "integer"}, {"type": "string"}
+UNIONS = [
+    ([closed(a=INT), closed([], b=INT)], {"b": 3}),
+    ([closed(a=INT), closed(ok={"type": "boolean"})], {"ok": True}),
+    ([closed(a=INT), closed(["b"], b=NAME, c=NAME)], {"b": "Ana"}),
+    ([closed(kind={"const": "run"}, n=INT), closed(kind={"const": "idle"})], {"kind": "idle"}),
+    ([closed(a=INT, b=INT), closed(["a"], a=INT, c={"const": 1})], {"a": 5, "c": 1}),
+    ([closed(a=INT), {"type": "object", "properties": {"z": {"const": 1}}, "required": ["z"]}], {"z": 1}),
+]
+
+
+@pytest.mark.parametrize(("branches", "value"), UNIONS, ids=range(len(UNIONS)))
+def test_no_branch_of_a_union_hides_another(branches: list[dict[str, Any]], value: Any) -> None:
+    for order in (branches, branches[::-1]):
+        for schema, text in ((closed(x={"anyOf": order}), {"x": value}), (closed(x={"type": "array", "items": {"anyOf": order}}), {"x": [value, value]})):
+            assert accepts(grammar(schema, "Ana has 5 runs, 3 failed"), json.dumps(text, separators=(",", ":")))
+
+
 @pytest.mark.parametrize("pattern", ["^[a-z][a-z0-9]*(-[a-z0-9]+)*$", r"^[A-Z]{2}\.[\w.]+$", "^INC-[0-9]+$", "^(?:ab)?c@d$", r"^\d{3}$"])
 def test_patterns_that_plainly_take_no_space(pattern: str) -> None:
     assert not may_have_spaces({"pattern": pattern})
