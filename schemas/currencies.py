@@ -50,7 +50,7 @@ def currencies(*texts: str) -> frozenset[str]:
 
 @lru_cache(maxsize=8)
 def currency_spans(words: str) -> tuple[tuple[int, int], ...]:
-    """Where currencies are named in a text without accents and capitals (`schemas.folding.flat`), one behind the other; kept for a moment."""
+    """Where currencies are named in a text without accents and capitals (`schemas.folding.flat`), one behind the other; those of the last eight texts are kept."""
     return tuple(_spans(words))
 
 

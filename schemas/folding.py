@@ -21,7 +21,7 @@ _flat_char = lru_cache(maxsize=4096)(flat)
 
 @lru_cache(maxsize=8)
 def flat_with_places(text: str) -> tuple[str, Sequence[int]]:
-    """`flat`, and for each of its characters the place of the one it comes from; kept for a moment, as a text's readers ask for it one after another."""
+    """`flat`, and for each of its characters the place of the one it comes from; those of the last eight texts are kept, as a text's readers ask for it one after another."""
     if text.isascii():
         return flat(text), range(len(text))
     parts = list(map(_flat_char, text))

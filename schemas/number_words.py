@@ -47,7 +47,7 @@ def word_numbers(text: str) -> Iterator[Decimal]:
 
 @lru_cache(maxsize=8)
 def word_mentions(text: str) -> tuple[tuple[Decimal, int, int], ...]:
-    """`word_numbers`, each with the characters of the run of words it is read from; kept for a moment, as numbers and dates ask for it one after the other."""
+    """`word_numbers`, each with the characters of the run of words it is read from; those of the last eight texts are kept, as numbers and dates ask for them one after the other."""
     return tuple(_mentions(text))
 
 

@@ -11,7 +11,6 @@ from __future__ import annotations
 import json
 import multiprocessing
 import os
-import resource
 import subprocess
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
@@ -26,7 +25,7 @@ from rich.console import Console
 from schemas.catalog import Catalog
 from schemas.prompt import render
 from schemas.validation import ReportValidator
-from service.adapters import Adapter, adapter_directories, read_adapter
+from service.adapters import Adapter, AdapterStore, adapter_directories, read_adapter
 from service.checkpoint import EMBEDDED_ADAPTERS, Base, read_base
 from service.engine.loading import torch_threads
 from service.generator import Generator
@@ -145,8 +144,13 @@ def _told(generator: Generator, contestant: Contestant, task: Task, advance: Adv
     written(replace(notes, pairs=notes.pairs[:WARM_UP_COUNT]), WARM_UP_COUNT)
     found = [(num_in_flight, written(notes, num_in_flight)) for num_in_flight in IN_FLIGHT]
     rows = found[0][1].rows
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-    yield Result(contestant.name, tuple(_run(*one) for one in found), sum(row.valid for row in rows), peak, tuple(row.report or "" for row in rows))
+    yield Result(contestant.name, tuple(_run(*one) for one in found), sum(row.valid for row in rows), _peak_bytes(), tuple(row.report or "" for row in rows))
+
+
+def _peak_bytes() -> int:
+    """The most memory this process ever had resident, as `on_llama_cpp.py` reads it too."""
+    line = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM:"))
+    return int(line.split()[1]) * 1024
 
 
 def _run(num_in_flight: int, found: Any) -> Run:
@@ -160,10 +164,12 @@ def _run(num_in_flight: int, found: Any) -> Run:
 
 
 def llama_work(contestant: Contestant, task: Task, folder: Path) -> dict[str, Any]:
-    """What `on_llama_cpp.py` is to do: the adapter's weights are added to the base's, and the prompts are tokens already. Raises: CheckpointInvalid."""
+    """What `on_llama_cpp.py` is to do: the adapter's weights are added to the base's, and the prompts are tokens already. Raises: CheckpointInvalid, PeerFailed."""
     base, admitted = read_base(task.base), Catalog.load().get(NOTES_SCHEMA_ID)
     paths = [*(adapter_directories(EMBEDDED_ADAPTERS) if task.base is None else ()), *task.adapters]
-    adapter = next(found for found in map(read_adapter, paths) if found.schema_id == NOTES_SCHEMA_ID)
+    adapter = AdapterStore(map(read_adapter, paths), base.digest).resolve(None, admitted.digest)
+    if adapter is None:
+        raise PeerFailed(f"{contestant.name} needs an adapter for {NOTES_SCHEMA_ID}")
     np.savez(folder / "weights.npz", **merged(base, adapter))
     told = json.loads(base.tokenizer.to_str())
     ids = sorted(base.tokenizer.get_vocab(with_added_tokens=True).items(), key=lambda item: item[1])
@@ -182,7 +188,7 @@ def llama_work(contestant: Contestant, task: Task, folder: Path) -> dict[str, An
 
 
 def _as_llama_reads(schema: dict[str, Any]) -> str:
-    """The schema's JSON with its patterns, the same ones, in the spelling that llama.cpp's converter reads: plain groups, no escaped point or hyphen."""
+    """The schema's JSON with its patterns in the spelling that llama.cpp's converter reads: plain groups, no escaped point or hyphen. The same ones for the schema of the bench; others may change."""
     return json.dumps(schema).replace("(?:", "(").replace(r"\\-", "-").replace(r"\\.", "[.]")
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import ctypes
 import json
-import resource
+import subprocess
 import sys
 import time
 from collections.abc import Iterator
@@ -110,7 +110,12 @@ class Server:
             batch.token[i], batch.pos[i], batch.n_seq_id[i], batch.seq_id[i][0], batch.logits[i] = token, position, 1, slot, wanted
         if lib.llama_decode(self.context, batch):
             raise SystemExit("llama_decode failed")
-        self.num_passes += 1
+        self.num_passes += len({slot for _, _, slot, _ in rows})  # as the others count: a pass of each sequence
+
+    def close(self) -> None:
+        lib.llama_batch_free(self.batch)
+        lib.llama_free(self.context)
+        lib.llama_model_free(self.model)
 
     def prefill(self, slot: int, prompt: list[int]) -> None:
         if self.prefix_lm:
@@ -162,28 +167,40 @@ def run(server: Server, prompts: list[list[int]], num_in_flight: int) -> Iterato
     waiting = list(enumerate(prompts))
     active: dict[int, tuple[int, list[int], list[int], Any, float]] = {}
     while waiting or active:
+        began = time.perf_counter()  # all that are handed in now wait for each other's prompts
         for slot in range(num_in_flight):
             if slot not in active and waiting:
-                began, (number, prompt) = time.perf_counter(), waiting.pop(0)
+                number, prompt = waiting.pop(0)
                 server.prefill(slot, prompt)
                 grammar = server.sampler()
                 active[slot] = (number, prompt, [server.choice(-1, grammar)], grammar, began)
         for slot in [slot for slot, (_, _, ids, *_) in active.items() if ids[-1] == server.eos_id or len(ids) >= server.limit]:
-            number, _, ids, grammar, began = active.pop(slot)
+            number, _, ids, grammar, handed_in = active.pop(slot)
             lib.llama_memory_seq_rm(server.memory, slot, -1, -1)
             if grammar is not None:
                 lib.llama_sampler_free(grammar)
-            yield {"number": number, "ids": ids[:-1] if ids[-1] == server.eos_id else ids, "ended": ids[-1] == server.eos_id, "seconds": time.perf_counter() - began}
+            yield {"number": number, "ids": ids[:-1] if ids[-1] == server.eos_id else ids, "ended": ids[-1] == server.eos_id, "seconds": time.perf_counter() - handed_in}
         if active:
             server.decode([(ids[-1], len(prompt) + len(ids) - 1, slot, True) for slot, (_, prompt, ids, *_) in active.items()])
             for row, (_, _, ids, grammar, _) in enumerate(active.values()):
                 ids.append(server.choice(row, grammar))
 
 
-def main(file: Path) -> None:
+def peak_bytes() -> int:
+    """The most memory this process ever had resident. Not getrusage's figure, which begins with what the parent had."""
+    line = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM:"))
+    return int(line.split()[1]) * 1024
+
+
+def convert(file: Path) -> None:
+    """The GGUF file of some work, beside it."""
     work = json.loads(file.read_text("utf-8"))
-    model = file.with_suffix(".gguf")
-    write_gguf(model, np.load(work["weights"]), work["sizes"], work["vocab"], work["kind"])
+    write_gguf(file.with_suffix(".gguf"), np.load(work["weights"]), work["sizes"], work["vocab"], work["kind"])
+
+
+def main(file: Path) -> None:
+    work, model = json.loads(file.read_text("utf-8")), file.with_suffix(".gguf")
+    subprocess.run([sys.executable, __file__, str(file), "convert"], check=True)  # in a process of its own, so that its memory is not counted
     if work["schema"]:
         work["grammar"] = lib.LlamaGrammar.from_json_schema(work["schema"], verbose=False)._grammar
     runs = []
@@ -195,9 +212,10 @@ def main(file: Path) -> None:
         for report in run(server, work["prompts"], num_in_flight):
             written.append(report)
             print(json.dumps({"written": report["number"]}), flush=True)
+        server.close()
         runs.append({"num_in_flight": num_in_flight, "elapsed_s": time.perf_counter() - began, "num_passes": server.num_passes, "reports": sorted(written, key=lambda one: one["number"])})
-    print(json.dumps({"runs": runs, "peak_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024}), flush=True)
+    print(json.dumps({"runs": runs, "peak_bytes": peak_bytes()}), flush=True)
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    (convert if sys.argv[2:] == ["convert"] else main)(Path(sys.argv[1]))
