@@ -184,10 +184,8 @@ class _Rules:
             terminal = self.spans(schema)
         else:
             terminal = _one_of(sorted(self.readings(schema)))
-        if terminal is None:
-            self.names[key] = ""
-            return None
-        return self.named(key, terminal, terminal=True)
+        self.names[key] = "" if terminal is None else self.named(f"terminal {terminal}", terminal, terminal=True)  # leaves that differ may take the same
+        return self.names[key] or None
 
     def readings(self, schema: Schema) -> set[str]:
         """The JSON texts of the values in the sources that the leaf's own keywords accept."""
