@@ -35,8 +35,8 @@ LONG = 17
 """A row of more tokens is run by itself: beside short ones it would make a rectangle of mostly nothing."""
 MOST_TOGETHER = 3
 """How many adapters, none being one too, share a pass."""
-MOST_MIXES, MOST_BINDINGS, SPARE_ADAPTERS = 48, 64, 1
-"""How many sets of adapters are kept laid together, and how many of these and of neighbouring places of a block are kept bound; how many adapters more than are wanted a set may have."""
+MOST_LAID, MOST_BINDINGS, SPARE_ADAPTERS = 48, 64, 1
+"""How many adapters are kept laid out, alone or together with others (some megabytes each), and how many sets of them and of neighbouring places of a block are kept bound; how many adapters more than are wanted a set may have."""
 
 _UNSEEN = np.float32(-1e30)
 _Factors = dict[str, Array]
@@ -225,7 +225,7 @@ class OnnxExecutor:
             exactly = [self._adapters[name] for name in names]
             found = _Mix(exactly, self._laid_together(exactly))
         self._mixes[names] = found  # the latest used comes last
-        while len(self._mixes) > MOST_MIXES:
+        while len(self._mixes) > 1 and sum(map(len, self._mixes)) > MOST_LAID:
             self._forget(next(iter(self._mixes)))
         return names, found.factors
 

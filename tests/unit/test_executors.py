@@ -235,7 +235,7 @@ def random_steps(draw: random.Random, num_slots: int, adapters: tuple[str | None
 def test_both_executors_agree_on_any_mixture_of_rows(seed: int, tiny_base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Several groups of slots, more sets of adapters and of slots than are kept, sequences that outgrow their cache and new ones after them."""
     draw = random.Random(seed)
-    monkeypatch.setattr(onnx_executor, "MOST_MIXES", 2)
+    monkeypatch.setattr(onnx_executor, "MOST_LAID", 2)
     monkeypatch.setattr(onnx_executor, "MOST_BINDINGS", 3)
     monkeypatch.setattr(cache, "ROOM", 40)
     monkeypatch.setattr(cache, "STEP", 64)
