@@ -7,9 +7,11 @@ arrays; `onnx_executor.py` binds them.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import count
+from mmap import mmap
 from typing import Any
 
 import numpy as np
@@ -93,6 +95,11 @@ class Cache:
 
     def _new(self, length: int) -> Block:
         shape = (PLACES, self._num_heads, length, self._head_dim)
-        block = Block(next(self._numbers), length, {name: np.zeros(shape, np.float32) for name in self._names}, [None] * PLACES, [0] * PLACES)
+        block = Block(next(self._numbers), length, {name: _zeros(shape) for name in self._names}, [None] * PLACES, [0] * PLACES)
         self.blocks.append(block)
         return block
+
+
+def _zeros(shape: tuple[int, ...]) -> Array:
+    """Pages of its own, which take memory as they are written to and are given back when the block is: a heap of blocks that come and go would keep them."""
+    return np.ndarray(shape, np.float32, mmap(-1, 4 * math.prod(shape)))
