@@ -294,7 +294,7 @@ def plot(results: Sequence[Result], file: Path) -> None:
     matplotlib.use("Agg")
     from matplotlib import pyplot
 
-    figure, axes = pyplot.subplots(figsize=(6.4, 3.6), layout="constrained")
+    figure, axes = pyplot.subplots(figsize=(8.4, 3.6), layout="constrained")
     for result in results:
         axes.plot([run.num_in_flight for run in result.runs], [run.reports_per_s for run in result.runs], marker="o", label=result.contestant)
     axes.set_xscale("log", base=2)
@@ -303,7 +303,7 @@ def plot(results: Sequence[Result], file: Path) -> None:
     axes.set_ylabel("reports a second")
     axes.set_ylim(bottom=0)
     axes.grid(alpha=0.3)
-    axes.legend(frameon=False)
+    axes.legend(frameon=False, loc="center left", bbox_to_anchor=(1, 0.5))
     figure.savefig(file, dpi=150)
     pyplot.close(figure)
 
