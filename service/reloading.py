@@ -7,7 +7,6 @@ any more. What cannot be loaded is logged, and what was served before goes on be
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Protocol
 
@@ -40,15 +39,20 @@ class AdapterRoot:
         except OSError as error:
             logger.error("adapters not looked through", extra={"why": str(error)})
             return
-        for path, adapter in list(self._gone(paths)):
-            self._host.unload_adapter(adapter.adapter_id)
-            del self._served[path]
-            logger.info("adapter unloaded", extra={"adapter_id": adapter.adapter_id})
+        gone = [self._served.pop(path) for path in list(self._served) if path not in paths]
+        for adapter_id in dict.fromkeys(adapter.adapter_id for adapter in gone):
+            self._unload(adapter_id)
         for path in paths:
             self._look_at(path)
 
-    def _gone(self, paths: list[Path]) -> Iterator[tuple[Path, Adapter]]:
-        return ((path, adapter) for path, adapter in self._served.items() if path not in paths)
+    def _unload(self, adapter_id: str) -> None:
+        """Serve an adapter no more; where another directory has one of that name, the look at it loads that one."""
+        others = [path for path, adapter in self._served.items() if adapter.adapter_id == adapter_id]
+        if others:
+            del self._served[others[-1]]
+            return
+        self._host.unload_adapter(adapter_id)
+        logger.info("adapter unloaded", extra={"adapter_id": adapter_id})
 
     def _look_at(self, path: Path) -> None:
         try:
@@ -57,7 +61,7 @@ class AdapterRoot:
                 return
             self._served[path] = self._host.load_adapter(path)
             if before is not None and before.adapter_id != now.adapter_id:
-                self._host.unload_adapter(before.adapter_id)
+                self._unload(before.adapter_id)
             logger.info("adapter loaded", extra={"adapter_id": now.adapter_id, "adapter_digest": now.adapter_digest})
         except (OSError, ValueError) as error:
             logger.error("adapter not loaded", extra={"path": str(path), "why": str(error)})

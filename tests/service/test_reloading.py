@@ -84,6 +84,23 @@ def test_an_adapter_under_a_new_name_is_the_same_weights(opened: tuple[Generator
     assert ids(generator) == ["renamed"] and text_with(generator, "renamed") == before
 
 
+def test_two_directories_with_adapters_of_one_name(opened: tuple[Generator, Callable[[], None]], root: Path, tiny_base: Path) -> None:
+    generator, reload = opened
+    before = text_with(generator, "first")
+    tiny.save_adapter(tiny_base, root / "second", seed=2, adapter_id="first")
+    reload()
+    assert ids(generator) == ["first"] and text_with(generator, "first") != before
+    shutil.rmtree(root / "second")
+    reload()
+    assert ids(generator) == ["first"] and text_with(generator, "first") == before
+    shutil.copytree(root / "first", root / "third")
+    reload()
+    shutil.rmtree(root / "first")
+    shutil.rmtree(root / "third")
+    reload()
+    assert ids(generator) == []
+
+
 def test_without_a_directory_there_is_nothing_to_reload(tiny_base: Path, tmp_path: Path) -> None:
     with pytest.raises(OpenFailed, match="no such directory of adapters"):
         open_generator(Settings(base=str(tiny_base), adapter_root=tmp_path / "nowhere"))

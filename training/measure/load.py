@@ -12,6 +12,7 @@ import asyncio
 import json
 import os
 import random
+import resource
 import time
 from collections.abc import Callable, Sequence
 from contextlib import closing
@@ -36,7 +37,6 @@ from training.progress import bar
 
 NUM_ADAPTERS = 50
 NUM_IN_FLIGHT = 32
-PAGE_BYTES = 4096
 Advance = Callable[[], None]
 
 
@@ -73,7 +73,7 @@ def copies(adapter: Adapter, count: int) -> list[Adapter]:
 
 def resident_bytes() -> int:
     """Of this process, now. Linux only."""
-    return int(Path("/proc/self/statm").read_text().split()[1]) * PAGE_BYTES
+    return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
 
 
 async def crowded(generator: Generator, notes: Sequence[str], adapter_ids: Sequence[str], advance: Advance) -> float:
