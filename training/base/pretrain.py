@@ -93,7 +93,7 @@ def optimizers(model: nn.Module, plan: PretrainPlan) -> list[torch.optim.Optimiz
     matrices = [p for name, p in model.named_parameters() if p.ndim == 2 and ".layers." in name]
     chosen = {id(p) for p in matrices}
     others = [p for p in model.parameters() if id(p) not in chosen]
-    muon = Muon(matrices, lr=plan.matrix_lr, momentum=0.95, weight_decay=plan.weight_decay)
+    muon = Muon(matrices, lr=plan.matrix_lr, momentum=0.95, weight_decay=plan.weight_decay, bf16=has_bf16(others[0].device.type))
     adam = torch.optim.AdamW(others, lr=plan.other_lr, betas=(0.9, 0.95), weight_decay=0.0, fused=others[0].is_cuda)
     for optimizer in (muon, adam):
         for group in optimizer.param_groups:
@@ -159,6 +159,8 @@ def pretrain(
     tokenizer = PreTrainedTokenizerFast.from_pretrained(tokenizer_path)
     model: Any = MistralForCausalLM(SIZES[plan.size].config(tokenizer))  # type: ignore[no-untyped-call]
     write_induction(model, plan.seed)
+    if plan.compiled and device == "cpu":
+        model.set_attn_implementation("eager")  # compiled, plain products in bf16 are quicker than torch's fused attention, whose backward pass takes a quarter of a step there
     learner = Learner(model, plan.tagging_weight, compiled=plan.compiled).to(device)
     steps, progress = optimizers(learner, plan), Progress()
     if (output / "checkpoint" / "progress.json").exists():
