@@ -1,7 +1,7 @@
 """Evidence: for every leaf of a report, where in the texts its value stands, or that it stands nowhere.
 
-Owns the finding of spans, after decoding and from the texts alone: the model is not asked where it looked. A text value is looked for as it is, a number or a date where
-`schemas/readers.py` and `schemas/dates.py` read it. Offsets count code points of the original text, end exclusive. Knows no grammar and no
+Owns the finding of spans, after decoding and from the texts alone: the model is not asked where it looked. A text value is looked for as it is, a number, a date, a time or an answer where
+the readers of `schemas/` read it. Offsets count code points of the original text, end exclusive. Knows no grammar and no
 model. Run: `attest(report, schema, {QUESTION: "Ana owns it since 3 May 2026"})`.
 """
 
@@ -17,16 +17,20 @@ from enum import Enum
 from functools import cache, cached_property
 
 from schemas.canonical import Json
+from schemas.clock import moments, times
 from schemas.dates import Told, date_mentions
+from schemas.folding import flat, flat_with_places
 from schemas.grounding import Kind, Scalar, kind_at, leaves
 from schemas.nodes import Schema
 from schemas.readers import number_mentions
+from schemas.truths import truths
 from service.sources import edges
 
 QUESTION = ""
 """The source that is the question; any other is the id of a context item, which is never empty."""
 
 _ISO = re.compile(r"\d{4}-\d{2}-\d{2}")
+_MOMENT = re.compile(r"(?:\d{4}-\d{2}-\d{2}T)?\d{2}:\d{2}:\d{2}.*")
 _JOINED_BEFORE, _JOINED_AFTER = re.compile(r"\w[.+%@/-]?\Z"), re.compile(r"[.+%@/-]?\w")
 """What makes a word a part of a longer id or address."""
 
@@ -37,7 +41,7 @@ class Status(Enum):
     COPIED = "copied"
     """It stands there as it is (white space aside)."""
     NORMALIZED = "normalized"
-    """A date or a number that is read there; the year or month of a date may be told elsewhere."""
+    """A date, a time, a number or an answer that is read there, or an id that is written otherwise; the year or month of a date and the day of a time may be told elsewhere."""
     CLASSIFIED = "classified"
     """One of the schema's own words, chosen by meaning; a 0 that no text writes is one, too ("none failed")."""
     COMPOSED = "composed"
@@ -113,13 +117,15 @@ def _candidates(finder: _Finder, pointer: str, value: Scalar, kind: Kind) -> _Le
         return leaf(Status.UNSTATED)
     if kind in ("classify", "compose"):
         return leaf(Status.CLASSIFIED if kind == "classify" else Status.COMPOSED)
-    if isinstance(value, bool):
+    if isinstance(value, bool) and kind != "normalize":
         return leaf(Status.CLASSIFIED)
     if isinstance(value, str) and (places := finder.copies(value)):
         return leaf(Status.COPIED, places)
-    if places := finder.readings(value):
+    if places := finder.answers(value) if isinstance(value, bool) else finder.readings(value):
         return leaf(Status.NORMALIZED, places)
-    return leaf(Status.CLASSIFIED if value == 0 else Status.UNSUPPORTED)
+    if isinstance(value, str) and kind == "normalize" and (places := finder.forms(value)):
+        return leaf(Status.NORMALIZED, places)
+    return leaf(Status.CLASSIFIED if value == 0 and not isinstance(value, bool) else Status.UNSUPPORTED)
 
 
 # --- where a value stands --------------------------------------------------------------------------------------------
@@ -155,6 +161,8 @@ class _Finder:
 
     def _readings(self, value: Scalar) -> tuple[Span, ...]:
         if isinstance(value, str):
+            if _MOMENT.fullmatch(value):
+                return tuple(sorted(self._moments.get(value, ())))
             day = _date(value)
             places = [] if day is None else self._days.get(day, [])
             plainest = min((told for told, _ in places), default=None)
@@ -162,6 +170,30 @@ class _Finder:
         whole, part = self._mentions
         number = Decimal(str(value))
         return tuple(sorted(whole.get(number, ()))) or (tuple(sorted(part.get(number, ()))) if number else ())
+
+    def answers(self, value: bool) -> tuple[Span, ...]:
+        """The places that say yes or no."""
+        return tuple(Span(source, truth.start, truth.end) for source, text in self.texts.items() for truth in truths(text) if truth.value is value)
+
+    def forms(self, value: str) -> tuple[Span, ...]:
+        """The places whose words are those of an id, whatever stands between them and however they are written."""
+        parts = re.findall(r"[^\W_]+", flat(value))
+        if not parts:
+            return ()
+        pattern, found = re.compile(r"[\W_]*".join(map(re.escape, parts))), list[Span]()
+        for source, text in self.texts.items():
+            words, places = flat_with_places(text)
+            spans = (Span(source, places[m.start()], places[m.end() - 1] + 1) for m in pattern.finditer(words))
+            found += [span for span in spans if {span.start, span.end} <= self._edges[source]]
+        return tuple(found)
+
+    @cached_property
+    def _moments(self) -> dict[str, set[Span]]:
+        """The places of each day with a time, and of each time."""
+        sources, texts, found = list(self.texts), tuple(self.texts.values()), defaultdict[str, set[Span]](set)
+        for moment in (*moments(texts), *times(texts)):
+            found[moment.value].add(Span(sources[moment.text], moment.start, moment.end))
+        return found
 
     @cached_property
     def _mentions(self) -> tuple[dict[Decimal, set[Span]], dict[Decimal, set[Span]]]:

@@ -1,7 +1,7 @@
 """Grounded grammars: a schema and the texts of one request, so that values come from the text.
 
-Owns the rules for leaves by their ``x-grounding``: *extract* leaves are spans of whole words of the texts, *normalize* leaves are dates and numbers that can be read
-in them (`schemas/readers.py`, `schemas/dates.py`), codes of currencies are ones that they name (`schemas/currencies.py`), everything else is the schema's own. Where something may be left out or null, it is
+Owns the rules for leaves by their ``x-grounding``: *extract* leaves are spans of whole words of the texts, *normalize* leaves are dates, times and numbers that can be
+read in them (`schemas/readers.py`, `schemas/dates.py`, `schemas/clock.py`), answers that they give (`schemas/truths.py`) and words that fit a pattern once in small letters, capitals or joined; codes of currencies are ones that they name (`schemas/currencies.py`), everything else is the schema's own. Where something may be left out or null, it is
 when the texts offer nothing for what it cannot do without. A sub-schema without a grounded leaf, an object that takes properties of any name and an array
 with ``prefixItems`` are left to the JSON compiler, inline. What is so whatever the texts are is `service/outline.py`; how a text is cut and read is `service/sources.py`.
 """
@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 from bisect import bisect_left
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from itertools import accumulate
@@ -43,6 +43,8 @@ _INK = r"(\\([^u]|u[0-9a-f]{4})|[^\\ ])"
 _Value = TypeVar("_Value", str, int | float)
 _ADDRESSES = frozenset(("email", "idn-email"))
 """Formats that nothing without an @ has, and nothing with a space but in quotation marks: what most notes lack need not be looked for word by word."""
+_READ: dict[str, Callable[[Sources], Collection[str]]] = {"date": lambda sources: sources.dates, "date-time": lambda sources: sources.moments, "time": lambda sources: sources.times}
+"""Formats whose values are read; those of any other stand in the texts as words."""
 _NULL: Schema = {"type": "null"}
 
 
@@ -189,18 +191,26 @@ class _Rules:
 
     def readings(self, schema: Schema) -> set[str]:
         """The JSON texts of the values in the sources that the leaf's own keywords accept."""
-        judge = self.outline.judge(schema)
-        if schema["x-grounding"] == "extract":
-            address, with_spaces = schema.get("x-format") in _ADDRESSES, may_have_spaces(schema)
-            if address and not self.sources.have("@"):
-                return set()
-            found = self.sources.ids(lambda words: self.fitting(judge, words), with_spaces=with_spaces and (not address or self.sources.have('"')))
-            return {f'"{word}"' if word.isalnum() else canonical_json(word) for word in found}
+        judge, read = self.outline.judge(schema), _READ.get(schema.get("x-format", ""))
+        if schema["type"] == "boolean":
+            return {canonical_json(truth) for truth in self.sources.truths}
         if schema["type"] == "string":
-            return {f'"{day}"' for day in self.fitting(judge, self.sources.dates)}
+            found = self.ids(schema, judge) if read is None or schema["x-grounding"] == "extract" else self.fitting(judge, read(self.sources))
+            return {f'"{word}"' if word.isalnum() else canonical_json(word) for word in found}
         as_json = {n: int(n) if n == n.to_integral_value() else float(n) for n in self.sources.numbers}
         fitting = self.fitting(judge, set(as_json.values()))
         return {_plain(n) for n, value in as_json.items() if value in fitting}
+
+    def ids(self, schema: Schema, judge: Judge) -> set[str]:
+        """The words that a leaf with a pattern or a format accepts; to be normalized, also in small letters or capitals, or made of several words where no word fits."""
+        address, with_spaces = schema.get("x-format") in _ADDRESSES, may_have_spaces(schema)
+        if address and not self.sources.have("@"):
+            return set()
+        if schema["x-grounding"] == "normalize":
+            found = self.fitting(judge, self.sources.words | self.sources.cased) or self.fitting(judge, self.sources.joined)
+            if found:
+                return found
+        return self.sources.ids(lambda words: self.fitting(judge, words), with_spaces=with_spaces and (not address or self.sources.have('"')))
 
     def fitting(self, judge: Judge, values: Collection[_Value]) -> set[_Value]:
         """Those that a leaf accepts; where it accepts none, one question settles it."""

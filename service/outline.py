@@ -14,6 +14,7 @@ from functools import cached_property
 from typing import Any, TypeVar
 
 from schemas.currencies import KNOWN
+from schemas.formats import CHECKS
 from schemas.validation import validator
 
 Schema = dict[str, Any]
@@ -88,7 +89,8 @@ class Outline:
 
 def _judge(leaf: Schema) -> Judge:
     schema = {key: value for key, value in leaf.items() if key not in NOTES}
-    return Judge(validator(schema).is_valid, validator({"type": "array", "contains": schema}).is_valid)
+    accepts, check = validator(schema).is_valid, CHECKS.get(leaf.get("x-format", ""))
+    return Judge(accepts if check is None else lambda value: accepts(value) and check(value), validator({"type": "array", "contains": schema}).is_valid)
 
 
 def may_have_spaces(leaf: Schema) -> bool:
@@ -97,10 +99,11 @@ def may_have_spaces(leaf: Schema) -> bool:
 
 
 def is_grounded_leaf(schema: Schema) -> bool:
+    """Scalars that are read from the texts; of strings to be normalized those with a pattern or a format, as any other has no form to be brought into."""
     kind, shape = schema.get("x-grounding"), schema.get("type")
     if kind == "extract":
         return shape == "string"
-    return kind == "normalize" and (shape in ("integer", "number") or (shape == "string" and schema.get("x-format") == "date"))
+    return kind == "normalize" and (shape in ("integer", "number", "boolean") or (shape == "string" and ("pattern" in schema or "x-format" in schema)))
 
 
 def is_currency(schema: Schema) -> bool:

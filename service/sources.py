@@ -1,7 +1,7 @@
 """Sources: the texts of one request, cut and read once for the grammar of its report.
 
 Owns how a text is cut into chunks that a span never breaks (a word with its accents, an emoji with its joiners), the words that can be an id or an address, and the
-dates and numbers of all texts together. Knows no grammar. Run: `Sources(("Ana owns invoice-triage-2.",)).chunks`.
+dates, times, numbers and answers of all texts together. Knows no grammar. Run: `Sources(("Ana owns invoice-triage-2.",)).chunks`.
 """
 
 from __future__ import annotations
@@ -15,14 +15,19 @@ from functools import cached_property
 from itertools import accumulate
 
 from schemas.canonical import canonical_json
+from schemas.clock import moments, times
 from schemas.currencies import currencies
 from schemas.dates import dates
+from schemas.folding import flat
 from schemas.readers import numbers
+from schemas.truths import truths
 
 _CHUNK = re.compile(r"\w+|\s+|[^\w\s]")
+_PART = re.compile(r"[^\W_]+")
 _BARE = re.compile(r"\w(?:.*\w)?", re.DOTALL)
 _ID_MARKS = (r"[^\w.+%'/@-]+", r"[^\w.+%@-]+")
 """What ids are cut at: first what no id has, then also what an id may have."""
+_ID_WORDS = 4
 _PHRASE_WORDS = 8
 _PHRASE_CHUNKS = 12
 """Longest phrase for a pattern that takes spaces, and longest piece of a text for one that no word fits."""
@@ -50,6 +55,19 @@ class Sources:
         return sorted(day.isoformat() for day in dates(*self.texts))
 
     @cached_property
+    def moments(self) -> frozenset[str]:
+        """Days with times of day, as format ``date-time`` writes them."""
+        return frozenset(moment.value for moment in moments(self.texts))
+
+    @cached_property
+    def times(self) -> frozenset[str]:
+        return frozenset(moment.value for moment in times(self.texts))
+
+    @cached_property
+    def truths(self) -> frozenset[bool]:
+        return frozenset(truth.value for text in self.texts for truth in truths(text))
+
+    @cached_property
     def numbers(self) -> frozenset[Decimal]:
         """Zero is always among them: notes say it as "none"."""
         return frozenset({Decimal(0), *(n for text in self.texts for n in numbers(text))})
@@ -62,6 +80,16 @@ class Sources:
     def words(self) -> frozenset[str]:
         """Runs without white space: as they stand, without the marks around them, and their parts."""
         return frozenset(word for text in self.texts for run in set(text.split()) for word in _variants(run))
+
+    @cached_property
+    def cased(self) -> frozenset[str]:
+        """The words in small letters and in capitals."""
+        return frozenset(form for word in self.words for form in (word.lower(), word.upper()))
+
+    @cached_property
+    def joined(self) -> frozenset[str]:
+        """Two to four words as an id would write them: without accents, in small letters and in capitals, with a mark or nothing between."""
+        return frozenset(form for phrase in self._phrases(_ID_WORDS) for form in joined(phrase))
 
     def have(self, mark: str) -> bool:
         return any(mark in text for text in self.texts)
@@ -98,6 +126,14 @@ class Sources:
             for chunks in self.chunks for start, chunk in enumerate(chunks) if chunk != " "
             for end in range(start + 1, min(len(chunks), start + _PHRASE_CHUNKS) + 1) if chunks[end - 1] != " "
         )  # fmt: skip
+
+
+def joined(phrase: str) -> Iterator[str]:
+    """A phrase as an id: its words and figures in small letters without accents, and in capitals, with ``-``, ``_`` or nothing between."""
+    parts = _PART.findall(flat(phrase))
+    for mark in ("-", "_", ""):
+        form = mark.join(parts)
+        yield from (form, form.upper())
 
 
 def _escaped(chunk: str) -> str:

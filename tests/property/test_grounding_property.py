@@ -16,9 +16,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from schemas.catalog import Catalog
+from schemas.clock import moments, times
 from schemas.dates import dates
+from schemas.folding import flat
 from schemas.grounding import kind_at, leaves
 from schemas.readers import numbers
+from schemas.truths import truths
 from schemas.validation import SecondJudge
 from service import grammar
 from service.checkpoint import read_base
@@ -38,7 +41,7 @@ EXAMPLES = settings(max_examples=NUM_EXAMPLES, deadline=None, suppress_health_ch
 
 WORDS = st.sampled_from([
     "Ana", "Torres", "triage-agent-2", "ana@acme.io", "on", "at", "risk", '"quoted"', "\\", '"}', "#", "{", "cafe\u0301", "👩‍💻", "مرحبا", "3", "1,204", "12.400,50", "$12.5k",
-    "30%", "-7", "4.2 s", "twenty-two", "March", "14/03/2026", "2026", "Q3", "9th", "el 5 de mayo", "week", "a", "</s>", "\x7f", "O'Brien", "no",
+    "30%", "-7", "4.2 s", "twenty-two", "March", "14/03/2026", "2026", "Q3", "9th", "el 5 de mayo", "week", "a", "</s>", "\x7f", "O'Brien", "no", "yes", "at 9:30", "14:05 CET", "noon",
 ])  # fmt: skip
 TEXTS = st.one_of(
     st.lists(st.tuples(WORDS, st.sampled_from([" ", " ", "\n", "\r\n", "\t", ", ", "\u00a0", ""])), min_size=1, max_size=25).map(lambda two: "".join(w + s for w, s in two)),
@@ -50,6 +53,7 @@ LEAVES: st.SearchStrategy[dict[str, Any]] = st.sampled_from([
     {"type": "string", "x-grounding": "extract", "format": "email"}, {"type": "string", "x-grounding": "extract", "pattern": "^[a-z]+(-[a-z0-9]+)*$"},
     {"type": "string", "format": "date"}, {"type": "integer"}, {"type": "integer", "minimum": 1, "maximum": 31}, {"type": "number"}, {"type": "number", "exclusiveMinimum": 3},
     {"type": "integer", "multipleOf": 2}, {"enum": ["red", "green"]}, {"type": "boolean"}, {"type": "null"}, {"type": "string", "format": "time"},
+    {"type": "string", "format": "date-time"}, {"type": "boolean", "x-grounding": "normalize"}, {"type": "string", "pattern": "^[a-z]+(-[a-z0-9]+)+$"},
 ])  # fmt: skip
 
 
@@ -132,20 +136,34 @@ def is_founded(value: Any, node: dict[str, Any], texts: tuple[str, ...]) -> bool
     if judge.violations(value):
         return False
     kind = node.get("x-grounding") or kind_at(node, "")
-    if kind == "classify" or value is None or node.get("format") == "time":
+    if kind == "classify" or value is None:
         return True
+    if node["type"] == "boolean":
+        said = {truth.value for text in texts for truth in truths(text)}
+        return value in said or not said
+    if node.get("format") in ("date-time", "time"):
+        told = {moment.value for moment in (moments if node["format"] == "date-time" else times)(texts)}
+        return value in told or not told
     if node["type"] == "string" and node.get("format") == "date":
         read = {day.isoformat() for day in dates(*texts)}
         return value in read or not read
     if node["type"] in ("integer", "number"):
         fits = {n for text in texts for n in (*numbers(text), Decimal(0)) if not judge.violations(int(n) if n == n.to_integral_value() else float(n))}
         return float(value) in map(float, fits) or not fits
+    if kind == "normalize":
+        return _letters(value) in _letters(" ".join(texts)) or not offered(node, texts)
     return any(value in folded(text) for text in texts) or not offered(node, texts)
+
+
+def _letters(text: str) -> str:
+    return "".join(filter(str.isalnum, flat(text)))
 
 
 def offered(node: dict[str, Any], texts: tuple[str, ...]) -> bool:
     judge, sources = SecondJudge(node), Sources(texts)
     if "pattern" in node or "format" in node:
+        if kind_at(node, "") == "normalize" and not all(map(judge.violations, sources.cased | sources.joined)):
+            return True
         return bool(sources.ids(lambda words: {word for word in words if not judge.violations(word)}, with_spaces=True))
     spans = ("".join(c[i:j]) for c in sources.chunks for i in range(len(c)) for j in range(i + 1, len(c) + 1))
     return any(span == span.strip() and not judge.violations(span) for span in spans)

@@ -15,6 +15,7 @@ from service.evidence import QUESTION, Evidence, Span, Status, attest
 SCHEMA: dict[str, Any] = {"type": "object", "properties": {
     "name": {"type": "string"}, "who": {"type": "array", "items": {"type": "object", "properties": {"name": {"type": "string"}, "due": {"type": ["string", "null"], "format": "date"}}}},
     "due": {"type": ["string", "null"], "format": "date"}, "count": {"type": ["number", "null"]}, "status": {"enum": ["on", "off"]}, "ok": {"type": "boolean"},
+    "at": {"type": "string", "format": "date-time"}, "from": {"type": "string", "format": "time"}, "signed": {"type": "boolean", "x-grounding": "normalize"},
     "free": {"type": "string", "x-grounding": "compose"}, "id": {"type": "string", "pattern": "^[a-z-]+$"}}}  # fmt: skip
 
 
@@ -92,8 +93,26 @@ def test_a_number_is_found_in_the_words_that_tell_it(text: str, value: float, wo
 
 
 @pytest.mark.parametrize(
+    ("text", "report", "words"),
+    [
+        ("Down on 3 October 2026 at 2:30 pm, back at 16:05.", {"at": "2026-10-03T14:30:00Z"}, "3 October 2026 at 2:30 pm"),
+        ("It broke at 21:05. " + "Nobody saw it. " * 5 + "That was on 3 October 2026.", {"at": "2026-10-03T21:05:00Z"}, "21:05"),
+        ("Open from 9 am CET", {"from": "09:00:00+01:00"}, "9 am CET"),
+        ("Approved: no. Signed: yes", {"signed": True}, "yes"),
+        ("it was never signed", {"signed": False}, "never"),
+        ("the Invoice Triage agent", {"id": "invoice-triage"}, "Invoice Triage"),
+        ("el agente Café-Norte", {"id": "cafe-norte"}, "Café-Norte"),
+    ],
+)
+def test_what_is_read_is_found_in_the_words_that_tell_it(text: str, report: dict[str, Any], words: str) -> None:
+    found, cut = one(text, **report)
+    assert (found.grounding, found.status, cut) == ("normalize", Status.NORMALIZED, words)
+
+
+@pytest.mark.parametrize(
     ("report", "status"),
     [
+        ({"at": "2026-05-03T10:00:00Z"}, Status.UNSUPPORTED), ({"signed": True}, Status.UNSUPPORTED), ({"id": "nobody-said-it"}, Status.UNSUPPORTED),
         ({"name": None}, Status.UNSTATED), ({"status": "on"}, Status.CLASSIFIED), ({"ok": True}, Status.CLASSIFIED), ({"count": 0}, Status.CLASSIFIED),
         ({"free": "anything"}, Status.COMPOSED), ({"name": "Bob"}, Status.UNSUPPORTED), ({"count": 7}, Status.UNSUPPORTED),
         ({"name": "body"}, Status.UNSUPPORTED), ({"due": "2026-05-03"}, Status.UNSUPPORTED), ({"due": "2026-02-31"}, Status.UNSUPPORTED), ({"name": ""}, Status.UNSUPPORTED), ({"name": "  "}, Status.UNSUPPORTED),

@@ -228,11 +228,52 @@ def test_a_number_out_of_bounds_is_left_to_the_schema() -> None:
     assert accepts(grammar({"type": "integer", "minimum": 5}, "only 3"), "77")
 
 
-@pytest.mark.parametrize("schema", [{"enum": ["a", "b"]}, {"const": 7}, {"type": "boolean"}, {"type": "null"}, {"type": "string", "format": "date-time"}])
+@pytest.mark.parametrize("schema", [{"enum": ["a", "b"]}, {"const": 7}, {"type": "boolean"}, {"type": "null"}, {"type": "string", "x-grounding": "compose"}])
 def test_what_is_no_grounded_leaf_is_the_schema_s_own(schema: dict[str, Any]) -> None:
     admitted = admit(schema)
     plain, found = mask_of(admitted.mask_schema), grammar(schema, "a note of 3 May 2026")
     assert all(accepts(found, text) for text in texts_of(plain, 4)) and all(accepts(plain, text) for text in texts_of(found, 4))
+
+
+def test_a_moment_is_a_day_and_a_time_that_can_be_read() -> None:
+    found = grammar({"type": "string", "format": "date-time"}, "Down on 3 October 2026 at 2:30 pm, back at 16:05.", "Reported on 4 October.")
+    assert all(takes(found, moment) for moment in ("2026-10-03T14:30:00Z", "2026-10-03T16:05:00Z", "2026-10-04T14:30:00Z"))
+    assert not any(takes(found, other) for other in ("2026-10-03T02:30:00Z", "2026-10-03T14:30:00+02:00", "2026-10-05T14:30:00Z", "2026-10-03T00:00:00Z", "2026-10-03"))
+
+
+def test_a_time_is_one_that_can_be_read() -> None:
+    found = grammar({"type": "string", "format": "time"}, "Starts at 9 am CET.")
+    assert takes(found, "09:00:00+01:00") and not takes(found, "09:00:00Z") and not takes(found, "21:00:00+01:00")
+
+
+def test_a_moment_that_no_text_tells_is_null() -> None:
+    schema = closed(at={"anyOf": [{"type": "string", "format": "date-time"}, {"type": "null"}]})
+    assert set(texts_of(grammar(schema, "on 3 October 2026"), 3)) == {'{"at":null}'}
+    assert takes(grammar({"type": "string", "format": "date-time"}, "on 3 October 2026"), "1999-01-01T00:00:00Z"), "where it must be there, it is left to the schema"
+
+
+def test_a_boolean_to_be_normalized_is_one_that_the_texts_say() -> None:
+    read = {"type": "boolean", "x-grounding": "normalize"}
+    assert takes(grammar(read, "Signed: yes"), True) and not takes(grammar(read, "Signed: yes"), False)
+    assert takes(grammar(read, "It was never signed"), False) and not takes(grammar(read, "It was never signed"), True)
+    assert set(texts_of(grammar(closed(signed={"anyOf": [read, {"type": "null"}]}), "Ana has it"), 3)) == {'{"signed":null}'}
+    assert takes(grammar(closed(signed={"type": "boolean"}, by={"type": "string"}), "Signed: yes"), {"signed": False, "by": "Signed"}), "any other is judged, not read"
+
+
+@pytest.mark.parametrize(("pattern", "text", "taken", "refused"), [
+    ("^[a-z]+(-[a-z0-9]+)+$", "the Invoice Triage 2 agent", "invoice-triage-2", "invoice-desk-2"),
+    ("^[a-z]+(-[a-z0-9]+)+$", "agent invoice-triage-2", "invoice-triage-2", "agent-invoice"),
+    ("^[A-Z]{3}-[0-9]+$", "see inc-2231", "INC-2231", "INC-2232"),
+    ("^[a-z]{2}_[a-z]+$", "la región Sé Norte", "se_norte", "la_norte"),
+])  # fmt: skip
+def test_an_id_to_be_normalized_may_be_written_otherwise(pattern: str, text: str, taken: str, refused: str) -> None:
+    found = grammar({"type": "string", "pattern": pattern}, text)
+    assert takes(found, taken) and not takes(found, refused)
+
+
+def test_an_address_to_be_normalized_may_be_in_capitals() -> None:
+    found = grammar({"type": "string", "format": "email", "pattern": "^[a-z@.]+$"}, "Write to ANA@Acme.io")
+    assert takes(found, "ana@acme.io") and not takes(found, "bob@acme.io")
 
 
 # --- alternatives, null, objects, arrays -------------------------------------------------------------------------------------
