@@ -19,8 +19,8 @@ MOST_CLOCKS = 64
 MOST_MOMENTS = 4096
 """How many moments the texts can tell: where there are more, each time keeps the days that stand nearest to it."""
 
-_ENGLISH = "one two three four five six seven eight nine ten eleven twelve".split()
-_SPANISH = "una dos tres cuatro cinco seis siete ocho nueve diez once doce".split()
+_ENGLISH = ("one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
+_SPANISH = ("una", "dos", "tres", "cuatro", "cinco", "seis", "siete", "ocho", "nueve", "diez", "once", "doce")
 _HOURS = {word: number for words in (_ENGLISH, _SPANISH) for number, word in enumerate(words, 1)}
 _MINUTES = {
     "five": 5, "ten": 10, "quarter": 15, "a quarter": 15, "twenty": 20, "twenty-five": 25, "twenty five": 25, "half": 30,
@@ -44,6 +44,8 @@ _PART = (
     r"\s?(?:(?P<am>a\.?\s?m\b\.?|(?:in\s)?(?:the\s)?morning\b|(?:de|por)\sla\s(?:manana|madrugada)\b)"
     r"|(?P<pm>p\.?\s?m\b\.?|(?:in\sthe\s|this\s)?(?:afternoon|evening)\b|at\snight\b|(?:de|por)\sla\s(?:tarde|noche)\b|del\smediodia\b))"
 )
+_HALF = r"\s(?:[ap]\.?\s?m\b|in\sthe\s(?:morning|afternoon|evening)\b|at\snight\b|(?:de|por)\sla\s(?:manana|madrugada|tarde|noche)\b)"
+"""What makes hours in words a time of day: which half of it they are of."""
 _ZONE = rf"\s?[(\[]?(?:hora\s)?(?:(?P<offset>[+−-](?:0\d|1[0-4]):?[0-5]\d)(?!\d)|(?P<zone>{_any(_ZONES)})(?![^\W_])(?P<shift>\s?[+−-]\d{{1,2}}(?::?[0-5]\d)?)?)"
 _ALONE = rf"(?:(?:on|el|del|sharp|today|tomorrow|yesterday|hoy|ayer|and|y|to|a)\b|(?:{_any(_ZONES)})(?![^\W_]))"
 """What may follow a bare hour, which anything else makes a count: "at 9 on Monday", "at 9 agents"."""
@@ -57,8 +59,8 @@ _CLOCK = re.compile(
       |(?<![\w:.,/-])(?P<even>1[0-2]|0?[1-9])(?=\s?(?:[ap]\.?\s?m\b|o['’]clock\b|en\spunto\b|de\sla\s(?:manana|madrugada|tarde|noche)\b))(?:\s?(?:o['’]clock|en\spunto))?
       |(?P<at>{_AT})(?P<plain>[01]?\d|2[0-3])(?:\s?(?:h|hs|hrs|horas)\b)?(?![\w/%:]|[.,-]\d|\s?(?:%|(?!{_ALONE})[a-z]))
       |\b(?P<past>{_any(_MINUTES)})(?:\sminutes)?\s(?P<to>past|to)\s(?P<hour_past>1[0-2]|[1-9]|{_any(_ENGLISH)})\b
-      |\blas?\s(?P<hour_y>1[0-2]|[1-9]|{_any(_SPANISH)})\s(?P<y>y|menos)\s(?P<minute_y>{_any(_MINUTES)})\b
-      |(?P<at_word>{_AT})(?P<word>{_any(_HOURS)})(?=\s?(?:[ap]\.?\s?m\b|o['’]clock\b|en\spunto\b|(?:de|por)\sla\s(?:manana|madrugada|tarde|noche)\b|in\sthe\s|at\snight|[.,;!?)]|$|\n))(?:\s?(?:o['’]clock|en\spunto))?
+      |(?P<las>\blas?\s)?\b(?P<hour_y>1[0-2]|[1-9]|{_any(_SPANISH)})\s(?P<y>y|menos)\s(?P<minute_y>{_any(_MINUTES)})\b(?(las)|(?={_HALF}))
+      |(?P<at_word>{_AT})?\b(?P<word>{_any(_HOURS)})(?(at_word)(?={_HALF}|\s(?:o['’]clock|en\spunto)\b|[.,;!?)]|$|\n)|(?={_HALF}|\s(?:o['’]clock|en\spunto)\b))(?:\s(?:o['’]clock|en\spunto))?
       |\b(?P<named>noon|midday|midnight|mediodia|medianoche)\b
     )(?:{_PART})?(?:{_ZONE})?
     """,
@@ -146,7 +148,10 @@ def _hours(found: re.Match[str]) -> list[int]:
     hour = _HOURS[said] if said in _HOURS else int(said[:2])
     if found["to"] == "to" or found["y"] == "menos":
         hour = (hour - 1) % 12 or 12
-    if found["am"] or found["pm"]:
+    half = found["am"] or found["pm"]
+    if half and hour == 12:
+        return [0, 12] if half.endswith("manana") else [0] if found["am"] or half.endswith(("night", "noche")) else [12]
+    if half:
         return [hour % 12 + (12 if found["pm"] else 0)] if 1 <= hour <= 12 else [hour]
     in_digits = said.isdigit() and (said.startswith("0") or len(said) == 4 or bool(found["hour_h"]) or bool(found["fraction"]))
     return [hour, hour + 12] if 1 <= hour <= 11 and not in_digits else [hour]

@@ -73,7 +73,7 @@ _FORM = re.compile(
     |(?P<dm>{_BEFORE}{_DAYS}[otc]{{0,3}}M(?:[otc]{{0,3}}[YB]|[ot]{{0,2}}[DS](?![otc]{{0,3}}M))?)
     |(?P<di>{_BEFORE}{_DAYS}[ot]{{0,2}}c[otc]{{0,2}}[IN])
     |(?P<q>(?:Y[otc]{{0,2}})?[ot]{{0,2}}(?:Q|[DS]u)(?:[otc]{{0,3}}Y)?)
-    |(?P<md>(?:W[ot]{{0,2}}|[ot])?M[otc]{{0,2}}{_DAYS}(?:[otc]{{0,2}}Y)?)
+    |(?P<md>(?:W[ot]{{0,2}}|[ot])?M[otc]{{0,2}}{_DAYS}(?:[otc]{{0,2}}Y|[ot]{{0,2}}B)?)
     |(?P<my>[ot]?M[otc]{{0,3}}[YB]|Yc?M)
     |(?P<i>(?:W[ot]{{0,2}})?[IN])
     |(?P<k>K)
@@ -126,7 +126,7 @@ def _of_kind(kind: str, tokens: Sequence[Token], text: int, in_week: bool) -> It
     days = [token for token in tokens if token.letter in "DBS"]
     years = tuple(year for token in tokens if token.letter in "YB" for year in token.years)
     if kind in ("ymd", "dm", "md"):
-        if kind == "dm" and tokens[-1].letter == "B":
+        if tokens[-1].letter == "B" and (kind == "dm" or len(days) > 1):
             days = days[:-1]  # the year
         for day in days:
             start = day.start if kind == "dm" else min(day.start, months[0].start)

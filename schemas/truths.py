@@ -11,10 +11,14 @@ from dataclasses import dataclass
 
 from schemas.folding import flat_with_places
 
-_YES = frozenset("yes yep yeah true si verdadero cierto correct correcto affirmative afirmativo confirmed confirmado confirmada done hecho y s".split())
+_YES = frozenset(
+    ("yes", "yep", "yeah", "true", "si", "verdadero", "cierto", "correct", "correcto", "affirmative", "afirmativo", "confirmed",
+     "confirmado", "confirmada", "done", "hecho", "y", "s")
+)  # fmt: skip
 _NO = frozenset(
-    "no nope not never none nothing nobody nowhere neither nor without false cannot nunca jamas ningun ninguno ninguna nada nadie ni sin tampoco falso negativo negative pending pendiente n".split()
-)
+    ("no", "nope", "not", "never", "none", "nothing", "nobody", "nowhere", "neither", "nor", "without", "false", "cannot", "nunca",
+     "jamas", "ningun", "ninguno", "ninguna", "nada", "nadie", "ni", "sin", "tampoco", "falso", "negativo", "negative", "pending", "pendiente", "n")
+)  # fmt: skip
 _LETTERS = frozenset("yns")  # answers only where an answer stands: "Reviewed: y"
 _WORD = re.compile(r"(?P<word>[^\W\d_]+)(?P<short>(?<=n)['’]t\b)?|(?P<yes>[✓✔☑✅]|\[x\])|(?P<no>[✗✘❌☐✖]|\[\s?\])")
 _ASKED = re.compile(r"[:=|?]\s*\Z")

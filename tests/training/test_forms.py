@@ -9,6 +9,8 @@ from decimal import Decimal
 
 import pytest
 
+from schemas.clock import moments
+from training.gates.reading import moment_can_be_read
 from training.notes import forms
 from training.phrasebook import LANGS
 
@@ -104,6 +106,18 @@ def test_a_date_tells_its_day_month_and_year(lang: str) -> None:
             assert day.year in numbers and (day.day in numbers or "primero" in written), written
         else:
             assert numbers in ([day.day, day.month, day.year], [day.day, day.month, day.year % 100]), written
+
+
+@pytest.mark.parametrize("lang", LANGS)
+def test_a_moment_can_be_read_back_by_the_server_and_by_the_measure(lang: str) -> None:
+    for seed in SEEDS:
+        rng = random.Random(seed)
+        at = dt.datetime(2026, rng.randrange(1, 13), rng.randrange(1, 29), rng.randrange(24), rng.choice((0, 0, 15, 30, 45, rng.randrange(60))))
+        spoken = rng.random() < 0.3
+        written = forms.moment(rng, forms.date(rng, at.date(), lang, spoken=spoken), at, lang, spoken)
+        assert f"{at.isoformat()}Z" in {moment.value for moment in moments((written,))}, written
+        assert moment_can_be_read(f"{at.isoformat()}Z", written), written
+        assert not moment_can_be_read(f"{(at + dt.timedelta(hours=5, minutes=7)).isoformat()}Z", written), written
 
 
 @pytest.mark.parametrize("lang", LANGS)

@@ -16,12 +16,13 @@ from typer.testing import CliRunner
 from schemas.admission import admit, admit_text
 from schemas.canonical import canonical_json, parse_json
 from schemas.catalog import Catalog
+from schemas.clock import moments
 from tests import tiny
 from training.base.encode import PairEncoder
 from training.cli import app
 from training.gates.curate import curate
 from training.gates.pairs_file import read_pairs, write_pairs
-from training.gates.reading import number_can_be_read
+from training.gates.reading import moment_can_be_read, number_can_be_read
 from training.notes.marks import asked
 from training.notes.synthesize import pair
 from training.phrasebook import PhrasebookError, bare, texts
@@ -66,6 +67,7 @@ def node(**schema: Any) -> dict[str, Any]:
         ({"type": "string", "title": "Ciudad de nacimiento"}, "city", ""),
         ({"type": "string", "format": "date"}, "date", ""),
         ({"type": "string", "format": "email"}, "email", ""),
+        ({"type": "string", "format": "date-time"}, "date_time", ""),
         ({"type": "string", "pattern": "^[A-Z]{3}$"}, "code", ""),
         ({"type": ["string", "null"]}, "text", "nullable"),
         ({"oneOf": [{"const": "a"}, {"const": "b"}]}, "enum", ""),
@@ -312,6 +314,17 @@ def test_every_leaf_of_a_report_asks_for_the_words_that_tell_it() -> None:
         for mark in asked(made.asking, report_):
             silent_false = mark.kind.endswith("=False")
             assert mark.kind in told or not mark.kind or silent_false, mark
+
+
+def test_a_moment_is_told_in_words_from_which_the_server_can_read_it() -> None:
+    made = Specialty.read("x", admit({**node(type="string", format="date-time", title="Opened at"), "required": ["x"]}))
+    drawn = list(itertools.islice(made.pairs("train", 1), 80))
+    told = [(parse_json(one.report)["x"], one) for one in drawn]
+    assert all(moment_can_be_read(value, one.text) for value, one in told)
+    offered = [value in {moment.value for moment in moments((one.question, *(item.text for item in one.context)))} for value, one in told]
+    assert sum(offered) >= 78, [one.text for (_, one), is_offered in zip(told, offered, strict=True) if not is_offered]
+    assert sum(value in one.text for value, one in told) < 20, "most are not written as the report writes them"
+    assert len(curate(drawn).kept) >= 75
 
 
 def test_an_adapter_s_prompt_carries_no_schema(tmp_path: Path) -> None:

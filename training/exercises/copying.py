@@ -6,6 +6,7 @@ in them is a phrase that a note about an agent would hold.
 
 from __future__ import annotations
 
+import datetime as dt
 import random
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -79,13 +80,19 @@ def _day(speaker: Speaker) -> Drawn:
     return DATE, plain(speaker.date(day, "day")), iso(day)
 
 
+def _moment(speaker: Speaker) -> Drawn:
+    rng = speaker.rng
+    at = dt.datetime.combine(values.day_between(rng, speaker.start, speaker.end), dt.time(rng.randrange(24), rng.choice((0, 15, 30, 45, rng.randrange(60)))))
+    return {"type": "string", "format": "date-time"}, plain(speaker.moment(at, "moment")), f"{at.isoformat()}Z"
+
+
 def _period(speaker: Speaker) -> Drawn:
     members: Schema = {name: DATE for name in speaker.rng.choice((("start", "end"), ("from", "to"), ("inicio", "fin"), ("desde", "hasta")))}
     schema = {"type": "object", "properties": members, "required": list(members), "additionalProperties": False}
     return schema, plain(speaker.period()), dict(zip(members, (iso(speaker.start), iso(speaker.end)), strict=True))
 
 
-_READ: tuple[Callable[[Speaker], Drawn], ...] = (_day, _day, _count, _percent, _money, _latency)
+_READ: tuple[Callable[[Speaker], Drawn], ...] = (_day, _day, _moment, _count, _percent, _money, _latency)
 
 
 def _drawn(speaker: Speaker) -> Drawn:

@@ -171,6 +171,31 @@ def date_can_be_read(iso_date: str, text: str) -> bool:
     return _day_is_told(day, folded) or _period_is_told(day, folded) or _week_is_told(day, folded)
 
 
+_HOURS = {lang: {num2words(hour, lang=lang) if (lang, hour) != ("es", 1) else "una": hour for hour in range(1, 13)} for lang in ("en", "es")}
+_TIME = re.compile(r"[Tt](\d\d):(\d\d)")
+_AFTERNOON = re.compile(r"(?<![a-z])p\.? ?m\b|\b(?:afternoon|evening|night|tarde|noche)\b")
+
+
+def moment_can_be_read(moment: str, text: str) -> bool:
+    """Whether a text names the day of ``YYYY-MM-DD``, and the time too of ``YYYY-MM-DDTHH:MM...``; the zone is not looked at."""
+    time = _TIME.match(moment, 10)
+    return date_can_be_read(moment[:10], text) and (time is None or _time_is_told(int(time[1]), int(time[2]), folded_text(text)))
+
+
+def _time_is_told(hour: int, minute: int, folded: str) -> bool:
+    """In digits, of 24 hours or of 12 where the text speaks of an afternoon; in words; or as noon or midnight."""
+    if minute == 0 and hour % 12 == 0 and re.search(r"\b(?:noon|midday|mediodia)\b" if hour else r"\b(?:midnight|medianoche)\b", folded):
+        return True
+    hours = {hour} | ({hour % 12 or 12} if hour < 13 or _AFTERNOON.search(folded) else set())
+    digits = "|".join(f"0?{h}" for h in hours)
+    if re.search(rf"(?<!\d)(?:{digits})\s?[:.h]?\s?{minute:02d}(?!\d)", folded):
+        return True
+    said = "|".join(word for words in _HOURS.values() for word, number in words.items() if number in hours)
+    whole = rf"(?<![\d:.,])(?:{digits})(?![\d:.,]\d)|\b(?:{said})\b"
+    past = {0: rf"(?:{whole})", 15: rf"quarter past (?:{whole})|(?:{whole}) y cuarto", 30: rf"half past (?:{whole})|(?:{whole}) y media"}
+    return minute in past and re.search(past[minute], folded) is not None
+
+
 def _year_fits(year: int, folded: str) -> bool:
     """A year that the text gives or that is next to one, as a due day may be; any year where it gives none."""
     years = _years(folded)

@@ -16,7 +16,7 @@ from scipy.stats import beta
 
 from schemas.canonical import Json
 from schemas.grounding import kind_at, leaves
-from training.gates.reading import date_can_be_read, number_can_be_read
+from training.gates.reading import moment_can_be_read, number_can_be_read
 from training.measure.comparing import MISSING, LeafPair, leaf_pairs
 
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}(?![\w.-])|\d{4}-\d{2}-\d{2}(?=[Tt])")
@@ -117,7 +117,7 @@ def can_be_read(value: str | int | float, sources: Sequence[str]) -> bool:
         return any(number_can_be_read(value, source) for source in sources)
     if any(_spaced(value) in _spaced(source) for source in sources):
         return True
-    return _DATE.match(value) is not None and date_can_be_read(value[:10], "\n".join(sources))
+    return _DATE.match(value) is not None and moment_can_be_read(value, "\n".join(sources))
 
 
 def _spaced(text: str) -> str:

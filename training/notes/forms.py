@@ -201,6 +201,41 @@ def date(
     return (_date_en if lang == "en" else _date_es)(rng, day, year, spoken)
 
 
+# --- times of day ----------------------------------------------------------------------------------------------------
+
+_PARTS_ES = ((0, "de la madrugada"), (6, "de la mañana"), (13, "de la tarde"), (20, "de la noche"))
+_PARTS_EN = ((0, "in the morning"), (12, "in the afternoon"), (18, "in the evening"))
+_SAID = {"en": {0: "", 15: "quarter past", 30: "half past"}, "es": {0: "", 15: "y cuarto", 30: "y media"}}
+
+
+def clock(rng: random.Random, hour: int, minute: int, lang: str, spoken: bool = False) -> str:
+    """A time of day, ``hour`` 0 to 23, as it stands after "at" or "a las"; it always tells which half of the day."""
+    if minute == 0 and hour in (0, 12) and rng.random() < 0.5:
+        return ("noon" if hour else "midnight") if lang == "en" else ("mediodía" if hour else "medianoche")
+    twelve = hour % 12 or 12
+    if spoken and minute in _SAID["en"]:
+        part = [words for begins, words in (_PARTS_EN if lang == "en" else _PARTS_ES) if begins <= hour][-1]
+        said, tail = words(twelve, lang) if lang == "en" or twelve > 1 else "una", _SAID[lang][minute]
+        return " ".join(word for word in ((tail, said, part) if lang == "en" else (said, tail, part)) if word)
+    if rng.random() < 0.6:
+        return f"{hour:02d}:{minute:02d}{rng.choice(('', '', '', ' h', ' UTC', ' hrs') if lang == 'en' else ('', '', '', ' h', ' h', ' UTC'))}"
+    short = f"{twelve}" if minute == 0 and rng.random() < 0.6 else f"{twelve}:{minute:02d}"
+    if lang == "en":
+        return short + rng.choice((" am", "am", " AM", " a.m.") if hour < 12 else (" pm", "pm", " PM", " p.m."))
+    return f"{short} {[words for begins, words in _PARTS_ES if begins <= hour][-1]}" if rng.random() < 0.6 else short + (" a. m." if hour < 12 else " p. m.")
+
+
+def moment(rng: random.Random, day: str, at: dt.datetime, lang: str, spoken: bool = False) -> str:
+    """A day, already in words, and a time on it, in UTC or without a zone."""
+    if not spoken and rng.random() < 0.15:
+        return at.strftime(rng.choice(("%Y-%m-%dT%H:%M:%SZ", "%Y-%m-%dT%H:%M:%SZ", "%Y-%m-%d %H:%M", "%Y-%m-%dT%H:%MZ")))
+    time = clock(rng, at.hour, at.minute, lang, spoken)
+    if lang == "en":
+        return rng.choice((f"{day} at {time}", f"{day} at {time}", f"{day}, {time}", f"{time} on {day}", f"{day} around {time}"))
+    to = "a " if time in ("mediodía", "medianoche") else "a la " if time.startswith(("una", "1:", "1 ")) else "a las "
+    return rng.choice((f"{day} {to}{time}", f"{day} {to}{time}", f"{day}, {time}", f"{to}{time} del {day.removeprefix('el ')}"))
+
+
 # --- periods ---------------------------------------------------------------------------------------------------------
 
 _ORDINAL = {"en": ("", "first", "second", "third", "fourth"), "es": ("", "primer", "segundo", "tercer", "cuarto")}

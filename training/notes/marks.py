@@ -19,7 +19,7 @@ from training.notes.text import MEANING, Text, plain
 from training.notes.world import DECISIONS, LEVELS, OVERSIGHT, POLICIES, RESULTS, SEVERITIES, STATUSES, Facts
 
 _ITEM = re.compile(r"\.(\d+)(?=\.)")
-_DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
+_DATE = re.compile(r"\d{4}-\d{2}-\d{2}(?:T\d{2}:\d{2}:\d{2}Z)?")
 
 _ENUMS: dict[str, tuple[str, ...]] = {
     "status": STATUSES, "oversight": OVERSIGHT, "approval.status": DECISIONS, "incidents.severity": SEVERITIES, "incidents.resolved": ("True", "False"),

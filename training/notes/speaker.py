@@ -67,16 +67,22 @@ class Speaker:
     def period(self) -> Text:
         return stated(forms.period(self.rng, self.start, self.end, self.lang, self.spoken), "period")
 
+    def moment(self, at: dt.datetime, path: str) -> Text:
+        """A day of the period and a time on it."""
+        return stated(forms.moment(self.rng, self._dated(at.date())(at.date()), at, self.lang, self.spoken), path)
+
     def date(self, day: dt.date, path: str) -> Text:
         """A day; the year is left out only where the period gives it, the month only within a one-month period."""
+        render = self._dated(day)
+        wrong = lambda d: d + dt.timedelta(days=self.rng.choice((-1, 1, 1, 2, 7)))  # noqa: E731
+        return self._corrected(render, day, wrong, path)
+
+    def _dated(self, day: dt.date) -> Callable[[dt.date], str]:
+        """Writes days as this one may be written."""
         next_year = day.year == self.end.year + 1 and self.end.month >= 10 and day.month <= 3
         year_known = (day.year == self.end.year == self.start.year) or (next_year and self.chance(0.3))
         month_known = (self.start.year, self.start.month) == (self.end.year, self.end.month) == (day.year, day.month)
-        render = lambda d: forms.date(  # noqa: E731
-            self.rng, d, self.lang, year_known=year_known, month_known=month_known, spoken=self.spoken, terse=self.terse
-        )
-        wrong = lambda d: d + dt.timedelta(days=self.rng.choice((-1, 1, 1, 2, 7)))  # noqa: E731
-        return self._corrected(render, day, wrong, path)
+        return lambda d: forms.date(self.rng, d, self.lang, year_known=year_known, month_known=month_known, spoken=self.spoken, terse=self.terse)
 
     def _corrected(self, render: Callable, value, wrong: Callable, path: str) -> Text:  # type: ignore[no-untyped-def, type-arg]
         right = stated(render(value), path)

@@ -31,7 +31,7 @@ _LARGEST = 250_000
 class Told:
     """A field of one note: its value, or None where the note leaves it out. ``path`` names it in the text.
 
-    Values: text as drawn, int, Decimal, date, (amount, currency), bool, a member of an enum, (start, end) of a period; ``members`` of objects and lists.
+    Values: text as drawn, int, Decimal, date, datetime in UTC, (amount, currency), bool, a member of an enum, (start, end) of a period; ``members`` of objects and lists.
     """
 
     field: Field
@@ -114,7 +114,7 @@ def _value(teller: Teller, of: Field) -> Any:
             return values.day_between(rng, speaker.start - dt.timedelta(days=25), speaker.end + dt.timedelta(days=90))
         case "date_time":
             day = values.day_between(rng, speaker.start, speaker.end)
-            return f"{day.isoformat()}T{rng.randrange(24):02d}:{rng.randrange(60):02d}:00Z"
+            return dt.datetime.combine(day, dt.time(rng.randrange(24), rng.choice((0, 0, 15, 30, 45, rng.randrange(60), rng.randrange(60)))))
         case _:
             return _number(rng, of)
 

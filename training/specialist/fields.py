@@ -22,7 +22,7 @@ Kind = Literal["text", "person", "company", "city", "agent", "email", "code", "e
 
 EXACT: tuple[Kind, ...] = cast("tuple[Kind, ...]", AS_WRITTEN)
 """Kinds whose letters are never touched: no capital at the beginning of a sentence, no typing mistake."""
-NAMED: tuple[Kind, ...] = ("text", "person", "company", "city", *EXACT)
+NAMED: tuple[Kind, ...] = ("text", "person", "company", "city", "agent", "email", "code")
 """Kinds that stand in a report as they stand in the note."""
 
 _AGENT_ID = "^[a-z][a-z0-9]*(-[a-z0-9]+)*$"

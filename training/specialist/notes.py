@@ -138,7 +138,7 @@ def _note(teller: Teller, told: Told) -> tuple[Text, str]:
 def _dated(teller: Teller, told: Told) -> list[Section]:
     """The note's own time, where the report does not ask for one: what lets its other dates go without a year."""
     kinds = {t.field.kind for t in told.walk() if t.is_told}
-    if "period" in kinds or "date" not in kinds:
+    if "period" in kinds or not kinds & {"date", "date_time"}:
         return []
     return [Section("identity", [[capitalized(teller.speaker.say("period", have={"period": teller.speaker.period()}))]])]
 
@@ -159,7 +159,7 @@ def _lines(teller: Teller, told: Told) -> list[Text]:
             lines.append([*literal(label + mark), *literal(teller.speaker.book.word(rng, "none"))] if rng.random() < 0.3 and not member.field.may_be_unsaid else [])
         elif member.is_told:
             lines.append([*literal(label + mark), *words_of(teller, member)])
-        elif rng.random() < 0.2 and member.field.may_be_unsaid and member.field.kind in (*NAMED, "date"):
+        elif rng.random() < 0.2 and member.field.may_be_unsaid and member.field.kind in (*NAMED, "date", "date_time"):
             lines.append([*literal(label + mark), *literal(teller.speaker.book.word(rng, "none"))])
     return [line for line in lines if line]
 

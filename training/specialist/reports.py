@@ -27,6 +27,7 @@ def instance_of(told: Told, said: Mapping[str, str]) -> Any:
         "period": lambda: dict(zip(of.ends, (day.isoformat() for day in value), strict=True)),
         "money": lambda: _money(of, *value),
         "date": lambda: value.isoformat(),
+        "date_time": lambda: f"{value.isoformat()}Z",
     }
     if of.kind in makers:
         return makers[of.kind]()

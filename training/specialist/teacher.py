@@ -18,13 +18,13 @@ import httpx
 
 from schemas.canonical import Json, parse_json
 from schemas.grounding import kind_at, leaves
-from training.gates.reading import date_can_be_read, number_can_be_read
+from training.gates.reading import moment_can_be_read, number_can_be_read
 from training.notes.synthesize import ContextItem, Pair
 
 KEY_VARIABLE = "ESCRIBANO_TEACHER_KEY"
 """The environment variable with the endpoint's key; unset: none is sent."""
 _LANGUAGES = {"en": "English", "es": "Spanish"}
-_DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
+_DATE = re.compile(r"\d{4}-\d{2}-\d{2}(?:T\d{2}:\d{2}:\d{2}Z)?")
 _FIGURE = re.compile(r"\d+(?:[.,]\d+)*")
 _ADDRESS = re.compile(r"[^\s<>()\[\],;]+@[^\s<>()\[\],;]+")
 _SHORTEST, _LONGEST = 0.3, 3.0
@@ -132,7 +132,7 @@ def objections(pair: Pair, said: str) -> Iterator[tuple[str, str]]:
         if words not in said:
             yield "dropped", f"{words!r} is gone"
     for value in _read(pair):
-        if not (date_can_be_read(value, said) if isinstance(value, str) else number_can_be_read(value, said)):
+        if not (moment_can_be_read(value, said) if isinstance(value, str) else number_can_be_read(value, said)):
             yield "dropped", f"{value} cannot be read any more"
     for figure in _new(_FIGURE.findall(said), pair.note):
         yield "invented", f"the note has no {figure}"

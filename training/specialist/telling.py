@@ -29,6 +29,8 @@ def words_of(teller: Teller, told: Told) -> Text:
             if value >= speaker.start:
                 return speaker.date(value, told.path)
             return stated(forms.date(teller.rng, value, teller.lang, spoken=speaker.spoken, terse=speaker.terse), told.path)  # with its year: none but a later day goes without
+        case "date_time":
+            return speaker.moment(value, told.path)
         case "period":
             return speaker.period()
         case "money":
