@@ -17,6 +17,7 @@ import typer
 from training import cli_measure
 from training.options import (
     Base,
+    Compiled,
     Count,
     Device,
     FamilyName,
@@ -109,6 +110,7 @@ def curate(
     card: Annotated[
         Path | None, typer.Option(help="Data card to write (Markdown, with its JSON beside it).", dir_okay=False)
     ] = None,
+    report: Annotated[Path | None, typer.Option(help="Report on what was refused and why to write (Markdown, with all refusals as JSON lines beside it).", dir_okay=False)] = None,
     notes: Notes = None,
 ) -> None:
     """Keep the pairs that may be learned from; say why the others may not.
@@ -119,10 +121,10 @@ def curate(
     [bold]Examples[/]
 
       escribano-train curate --input raw.jsonl --output train.jsonl --card data-card.md
-      escribano-train curate --input raw.jsonl --output train.jsonl --notes notes/dev.jsonl
+      escribano-train curate --input raw.jsonl --output train.jsonl --notes notes/dev.jsonl --report refused.md
     """
     from training.gates import curate as gate
-    from training.gates import datacard, pairs_file
+    from training.gates import datacard, pairs_file, refusals
     from training.progress import tracked
 
     with failures_shown():
@@ -132,6 +134,8 @@ def curate(
         pairs_file.write_pairs(output, found.kept)
         if card is not None:
             datacard.write(datacard.card(found), card)
+        if report is not None:
+            refusals.write(found, report)
     _show_verdict(found, output)
 
 
@@ -147,7 +151,7 @@ def pretrain(
     ] = None,
     batch_scale: Annotated[float, typer.Option(min=0.01, help="Times the curriculum's batches: 1 on a CPU, 16 on a large GPU.")] = 1.0,
     workers: Annotated[int, typer.Option(min=0, help="Processes that write notes beside training.")] = 1,
-    compiled: Annotated[bool, typer.Option("--compiled", help="Compile the model first (pays off on a GPU).")] = False,
+    compiled: Compiled = False,
     device: Device = "cpu",
     threads: Threads = None,
     seed: Seed = 1,
@@ -202,6 +206,7 @@ def finetune(
     qlora: Annotated[bool, typer.Option("--qlora", help="Keep the base in 4 bits (NF4); needs the extra escribano[qlora].")] = False,
     gradient_checkpointing: Annotated[bool, typer.Option("--gradient-checkpointing", help="Compute activations anew instead of keeping them: less memory, a third more time.")] = False,
     max_length: Annotated[int, typer.Option(min=16, help="Longest pair in tokens, prompt and report together; longer ones are left out and counted.")] = 1280,
+    compiled: Compiled = False,
     device: Device = "cpu",
     threads: Threads = None,
     seed: Seed = 1,
@@ -221,7 +226,7 @@ def finetune(
 
     if qlora and find_spec("bitsandbytes") is None:
         raise typer.BadParameter("--qlora needs bitsandbytes: pip install 'escribano[qlora]'")
-    plan = FinetunePlan(rank=rank, epochs=epochs, learning_rate=learning_rate, batch_size=batch_size, max_length=max_length, seed=seed, qlora=qlora, gradient_checkpointing=gradient_checkpointing)
+    plan = FinetunePlan(rank=rank, epochs=epochs, learning_rate=learning_rate, batch_size=batch_size, max_length=max_length, seed=seed, qlora=qlora, gradient_checkpointing=gradient_checkpointing, compiled=compiled)
     with failures_shown():
         facts = runs.make_adapter(base, list(pairs_file.read_pairs(pairs)), output, plan, device, threads)
     say(

@@ -14,6 +14,7 @@ import typer
 from training.options import (
     Adapters,
     Base,
+    Compiled,
     Count,
     Device,
     FamilyName,
@@ -208,30 +209,33 @@ def bench_load(
 def rank_table(
     base: Annotated[Path, typer.Option(help="Directory of a base.", exists=True, file_okay=False)],
     output: Output,
-    ranks: Annotated[
-        list[int] | None, typer.Option("--rank", min=1, help="May be given several times; unset: 8, 16, 32.")
-    ] = None,
-    counts: Annotated[
-        list[int] | None, typer.Option("--pairs", min=1, help="May be given several times; unset: 500, 2000, 8000.")
-    ] = None,
-    epochs: Annotated[float, typer.Option(min=0.001, help="Passes over the pairs.")] = 1.0,
-    eval_count: Annotated[int, typer.Option(min=1, help="Notes each adapter is measured on.")] = 300,
+    ranks: Annotated[list[int] | None, typer.Option("--rank", min=1, help="May be given several times; unset: 8, 32.")] = None,
+    counts: Annotated[list[int] | None, typer.Option("--pairs", min=8, help="May be given several times; unset: 50, 150, 500, 1500, 5000.")] = None,
+    least_steps: Annotated[int, typer.Option(min=1, help="With few pairs, as many passes over them as make so many steps.")] = 60,
+    eval_count: Annotated[int, typer.Option(min=1, help="Notes of each slice that an adapter is measured on.")] = 100,
+    compiled: Compiled = False,
     device: Device = "cpu",
     threads: Threads = None,
 ) -> None:
     """Find out what rank and how many pairs an adapter needs: trains and measures each combination.
 
-    [bold]Example[/]
+    Writes a table and a plot of F1 by pairs. Started again with the same options, a killed run goes on with the next combination.
 
-      escribano-train rank-table --base runs/base/model --output runs/ranks --rank 8 --rank 32 --pairs 4000
+    [bold]Examples[/]
+
+      escribano-train rank-table --base runs/base/model --output runs/ranks --rank 8 --rank 32 --pairs 500 --pairs 1500
+      escribano-train rank-table --base runs/base/model --output runs/curve --rank 32 --compiled
     """
-    from training import runs
+    from training.measure import scaling
     from training.measure.evaluate import SETUP_ERRORS
 
-    plan = runs.FullPlan(epochs=epochs, eval_count=eval_count, device=device, threads=threads)
+    unset = scaling.Grid()
+    grid = scaling.Grid(
+        tuple(ranks or unset.ranks), tuple(sorted(counts or unset.counts)), least_steps=least_steps, eval_count=eval_count, device=device, threads=threads, compiled=compiled
+    )
     with failures_shown(*SETUP_ERRORS):
-        runs.rank_table(base, output, tuple(ranks or (8, 16, 32)), tuple(counts or (500, 2000, 8000)), plan)
-    print((output / "rank-table.md").read_text(), end="")
+        scaling.main(base=base, output=output, grid=grid)
+    print((output / "rank-table.md").read_text("utf-8"), end="")
 
 
 def losses(

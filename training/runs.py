@@ -1,10 +1,9 @@
-"""The named runs: what ``make train`` does, and the experiments of docs/training-log.md.
+"""The whole run: what ``make train`` does.
 
-An experiment is a function here. Owns which stages a run has, where each leaves its files and when one is skipped (its output is there: a killed run
+Owns which stages a run has, where each leaves its files and when one is skipped (its output is there: a killed run
 goes on where it stopped). How a stage works is its own module's business. Run them with
 
     escribano-train all --output runs/full --minutes 150
-    escribano-train rank-table --base runs/full/base/model --output runs/ranks
 """
 
 from __future__ import annotations
@@ -36,6 +35,8 @@ SPLITS: dict[str, tuple[str, str]] = {
 }
 """What may be asked for -> (value pools, phrasebook)."""
 SCHEMA_ID = "agent_status"
+LONG_MINUTES, MANY_PAIRS = 10, 2000
+"""From when on a run makes up for the minute or two that compiling takes."""
 
 
 class PairsUnfit(ValueError):
@@ -166,9 +167,9 @@ def make_pairs(output: Path, card: Path, count: int, seed: int, notes: Path | No
 
 
 def _pretrain(at: Places, plan: FullPlan, say: Say) -> None:
-    from training.base.pretrain import PretrainPlan
+    from training.base.pretrain import PretrainPlan, pays_to_compile
 
-    base = PretrainPlan(size=plan.size, minutes=plan.minutes, tokens=1e12, seed=plan.seed)
+    base = PretrainPlan(size=plan.size, minutes=plan.minutes, tokens=1e12, seed=plan.seed, compiled=plan.minutes >= LONG_MINUTES and pays_to_compile(plan.device))
     if plan.device != "cpu":
         base = replace(base, batch_scale=16.0, warmup_tokens=5e6, num_workers=max(1, (os.cpu_count() or 2) - 1))
     make_base(at.tokenizer, at.base, base, plan.device, plan.threads, say)
@@ -187,13 +188,14 @@ def make_base(tokenizer: Path, output: Path, plan: Any, device: str, threads: in
 
 
 def _finetune(at: Places, plan: FullPlan) -> None:
+    from training.base.pretrain import pays_to_compile
     from training.specialist.finetune import FinetunePlan
 
     make_adapter(
         str(at.model),
         list(read_pairs(at.pairs)),
         at.adapter,
-        FinetunePlan(rank=plan.rank, epochs=plan.epochs),
+        FinetunePlan(rank=plan.rank, epochs=plan.epochs, compiled=plan.pairs >= MANY_PAIRS and pays_to_compile(plan.device)),
         plan.device,
         plan.threads,
     )
@@ -261,76 +263,3 @@ def _evaluate(at: Places, plan: FullPlan) -> None:
         device=plan.device,
         threads=plan.threads,
     )
-
-
-# --- experiments -----------------------------------------------------------------------------------------------------
-
-
-def rank_table(
-    base: Path,
-    output: Path,
-    ranks: Sequence[int] = (8, 16, 32),
-    counts: Sequence[int] = (500, 2000, 8000),
-    plan: FullPlan | None = None,
-) -> list[dict[str, Any]]:
-    """What rank and how many pairs an adapter needs: trains ranks x pairs, measures each, writes ``rank-table.md`` and ``.json``. Resumable."""
-    plan = plan or FullPlan()
-    most = list(tracked(drawn("agent_status", "train", plan.seed, max(counts)), max(counts), "pairs"))
-    rows = [_rank_row(base, output, rank, most[:count], plan) for count in counts for rank in ranks]
-    (output / "rank-table.json").write_text(
-        json.dumps({"plan": {**asdict(plan), "notes": None}, "rows": rows}, indent=2) + "\n"
-    )
-    (output / "rank-table.md").write_text(_rank_markdown(rows))
-    return rows
-
-
-def _rank_row(base: Path, output: Path, rank: int, found: Sequence[Pair], plan: FullPlan) -> dict[str, Any]:
-    from training.specialist.finetune import FinetunePlan
-
-    adapter = output / f"rank{rank}-pairs{len(found)}"
-    row = adapter / "row.json"
-    if row.exists():
-        known: dict[str, Any] = json.loads(row.read_text())
-        return known
-    facts_file = adapter / "metadata.json"
-    if not facts_file.exists():
-        make_adapter(str(base), found, adapter, FinetunePlan(rank=rank, epochs=plan.epochs), plan.device, plan.threads)
-    facts = json.loads(facts_file.read_text())
-    size = (adapter / "adapter_model.safetensors").stat().st_size
-    told = {
-        "rank": rank,
-        "pairs": facts["pairs"],
-        "steps": facts["steps"],
-        "minutes": facts["minutes"],
-        "size_bytes": size,
-        **_scores(base, adapter, plan),
-    }
-    row.write_text(json.dumps(told, indent=2) + "\n")
-    return told
-
-
-def _scores(base: Path, adapter: Path, plan: FullPlan) -> dict[str, float]:
-    """Of an adapter on unseen values, with the backstop."""
-    from training.measure import evaluate
-
-    (found,) = evaluate.main(
-        base=str(base),
-        adapters=[adapter],
-        writer=adapter.name,
-        slices=["unseen_values"],
-        count=plan.eval_count,
-        device=plan.device,
-        threads=plan.threads,
-    )
-    s = found.summary
-    return {"n": s.n, "valid": s.validity, "native_valid": s.native_validity, "exact": s.exact_rate, "f1": s.f1}
-
-
-def _rank_markdown(rows: Sequence[dict[str, Any]]) -> str:
-    head = "| rank | pairs | steps | minutes | MB | F1 | exact | native valid |\n|---|---|---|---|---|---|---|---|\n"
-    lines = [
-        f"| {r['rank']} | {r['pairs']:,} | {r['steps']:,} | {r['minutes']:.1f} | {r['size_bytes'] / 1e6:.2f} "
-        f"| {r['f1']:.3f} | {r['exact']:.3f} | {r['native_valid']:.3f} |\n"
-        for r in rows
-    ]
-    return head + "".join(lines)

@@ -14,6 +14,7 @@ from typer.testing import CliRunner, Result
 from training import runs
 from training.cli import app
 from training.gates.pairs_file import read_pairs
+from training.measure import scaling
 from training.notes.synthesize import pair
 from training.options import SliceName
 
@@ -106,6 +107,19 @@ def test_curate_says_why_a_pair_is_refused(tmp_path: Path) -> None:
     told = run("curate", "--input", source, "--output", tmp_path / "kept.jsonl")
     assert told.exit_code == 0
     assert "kept 11, refused 12" in told.stderr and "valid: mine:" in told.stderr and "duplicate: 8 more" in told.stderr
+
+
+def test_a_curation_s_report_shows_what_was_refused_and_why(tmp_path: Path) -> None:
+    source, report = raw(tmp_path), tmp_path / "told" / "refused.md"
+    first, *rest = source.read_text().splitlines()
+    broken = json.loads(first) | {"id": "mine", "report": "{}"}
+    source.write_text("\n".join([json.dumps(broken), *rest, *rest]))
+    assert run("curate", "--input", source, "--output", tmp_path / "kept.jsonl", "--report", report).exit_code == 0
+    told, lines = report.read_text(), [json.loads(line) for line in report.with_suffix(".jsonl").read_text().splitlines()]
+    assert "11 kept" in told and "| `valid` | The report is valid for the validator that serves. | 1 |" in told and "**mine**: " in told
+    assert [line["gate"] for line in lines].count("duplicate") == 11
+    mine = next(line for line in lines if line["id"] == "mine")
+    assert mine["report"] == "{}" and mine["note"] and "agent_id" in mine["why"]
 
 
 def test_curate_keeps_evaluation_notes_out(tmp_path: Path) -> None:
@@ -240,22 +254,22 @@ def test_the_pairs_of_a_full_run_are_curated(tmp_path: Path) -> None:
 
 
 def test_the_rank_table_trains_and_measures_each_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    trained: list[tuple[int, int]] = []
+    trained: list[tuple[int, int, float]] = []
 
     def make_adapter(base: str, found: Any, output: Path, plan: Any, device: str, threads: int | None) -> None:
-        trained.append((plan.rank, len(found)))
+        trained.append((plan.rank, len(found), plan.epochs))
         output.mkdir(parents=True)
         (output / "adapter_model.safetensors").write_bytes(b"0" * 1000)
-        (output / "metadata.json").write_text(json.dumps({"pairs": len(found), "steps": 2, "minutes": 0.5}))
+        (output / "metadata.json").write_text(json.dumps({"pairs": len(found), "steps": 2, "minutes": 0.5, "num_parameters": 50}))
 
-    monkeypatch.setattr(runs, "make_adapter", make_adapter)
-    monkeypatch.setattr(
-        runs,
-        "_scores",
-        lambda base, adapter, plan: {"n": 3, "valid": 1.0, "native_valid": 1.0, "exact": 0.5, "f1": 0.9},
-    )
+    (tmp_path / "metadata.json").write_text(json.dumps({"parameters": 1000}))
+    monkeypatch.setattr(scaling, "make_adapter", make_adapter)
+    monkeypatch.setattr(scaling, "measured", lambda *_: dict.fromkeys(scaling.MEASURED, scaling.Quality(3, 1.0, 1.0, 0.5, 0.9)))
+    grid = scaling.Grid(ranks=(4, 8), counts=(8, 24), least_steps=2)
     for _ in range(2):
-        rows = runs.rank_table(tmp_path, tmp_path / "ranks", (4, 8), (3, 5))
-    assert trained == [(4, 3), (8, 3), (4, 5), (8, 5)]
-    assert [(row["rank"], row["pairs"]) for row in rows] == trained
-    assert "| 8 | 5 | 2 | 0.5 | 0.00 | 0.900 | 0.500 | 1.000 |" in (tmp_path / "ranks" / "rank-table.md").read_text()
+        points = scaling.main(base=tmp_path, output=tmp_path / "ranks", grid=grid)
+    assert trained == [(4, 8, 2.0), (4, 24, 1.0), (8, 8, 2.0), (8, 24, 1.0)]
+    assert [(point.rank, point.pairs) for point in points] == [one[:2] for one in trained]
+    assert "| 8 | 5.0% | 0.00 | 24 | 2 | 0.5 | 0.900 | 50.0% | 100.0% | 0.900 |" in (tmp_path / "ranks" / "rank-table.md").read_text()
+    assert (tmp_path / "ranks" / "rank-table.png").read_bytes().startswith(b"\x89PNG")
+

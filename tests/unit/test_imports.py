@@ -20,7 +20,7 @@ MAY_USE_GRPC = {
     "service.wire",
 }
 MAY_USE_PB = {"service.wire", "service.rpc_status", "service.servicer", "service.client", "service.server"}
-USES_SERVICE = {"training.measure.evaluate", "training.measure.bench", "training.measure.calibration", "training.measure.peers.comparison", "training.measure.masks", "training.measure.passes", "training.measure.load", "training.bundle"}
+USES_SERVICE = {"training.measure.evaluate", "training.measure.bench", "training.measure.calibration", "training.measure.peers.comparison", "training.measure.masks", "training.measure.passes", "training.measure.load", "training.measure.scaling", "training.bundle"}
 LAZY = {"training.cli", "training.cli_measure", "training.options"}
 """Modules whose top level must stay light."""
 HEAVY = ("torch", "transformers", "peft", "trl", "datasets", "mimesis", "scipy", "service", "tokenizers")

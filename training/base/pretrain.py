@@ -14,6 +14,7 @@ import contextlib
 import json
 import math
 import os
+import shutil
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
@@ -110,12 +111,11 @@ def lr_share(plan: PretrainPlan, progress: float, tokens: float) -> float:
 class Learner(nn.Module):
     """The base and the head of its second lesson (`training/base/tagging.py`), which is not exported."""
 
-    def __init__(self, model: MistralForCausalLM, tagging_weight: float, *, compiled: bool = False) -> None:
+    def __init__(self, model: MistralForCausalLM, tagging_weight: float, backbone: Callable[..., Any]) -> None:
         super().__init__()
         self.model, self.tagging_weight = model, tagging_weight
         self.layer = int(model.config.lookup_layer)
         self.head = TagHead(model.config.hidden_size)
-        backbone = torch.compile(model.model, dynamic=True) if compiled else model.model
         self._losses: Callable[..., Any] = lambda batch: losses(model, backbone, batch, self.layer)  # in a closure: it is no second module
 
     def forward(self, batch: dict[str, Tensor]) -> tuple[Tensor, ...]:
@@ -159,9 +159,7 @@ def pretrain(
     tokenizer = PreTrainedTokenizerFast.from_pretrained(tokenizer_path)
     model: Any = MistralForCausalLM(SIZES[plan.size].config(tokenizer))  # type: ignore[no-untyped-call]
     write_induction(model, plan.seed)
-    if plan.compiled and device == "cpu":
-        model.set_attn_implementation("eager")  # compiled, plain products in bf16 are quicker than torch's fused attention, whose backward pass takes a quarter of a step there
-    learner = Learner(model, plan.tagging_weight, compiled=plan.compiled).to(device)
+    learner = Learner(model, plan.tagging_weight, compiled_layers(model, device) if plan.compiled else model.model).to(device)
     steps, progress = optimizers(learner, plan), Progress()
     if (output / "checkpoint" / "progress.json").exists():
         progress = _restore(output / "checkpoint", learner, steps)
@@ -228,6 +226,22 @@ class _Run:
         self.progress.pairs += int(batch["num_pairs"])
         self.progress.next_seed = max(self.progress.next_seed, int(batch["next_seed"]))
         self.progress.steps += 1
+
+
+def compiled_layers(model: Any, device: str) -> Callable[..., Any]:
+    """The layers of a causal language model, compiled for batches of any shape.
+
+    On a processor plain products take attention's place: compiled, they are quicker in bf16 than torch's fused attention, whose backward pass was a quarter of a step.
+    """
+    if device == "cpu":
+        model.set_attn_implementation("eager")
+    compiled: Callable[..., Any] = torch.compile(model.model, dynamic=True)
+    return compiled
+
+
+def pays_to_compile(device: str) -> bool:
+    """Whether a long run is quicker compiled: on a GPU, and on a processor with native bf16 where a C++ compiler is at hand."""
+    return has_bf16(device) and (device != "cpu" or any(map(shutil.which, ("c++", "g++", "clang++"))))
 
 
 def has_bf16(device: str) -> bool:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from datasketch import MinHash, MinHashLSH
 
@@ -45,6 +45,7 @@ class Refusal:
     pair_id: str
     gate: str
     why: str
+    pair: Pair | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True)
@@ -204,9 +205,9 @@ def judged(pair: Pair, resolve: Callable[[Pair], AdmittedSchema], gates: dict[st
         schema = resolve(pair)
         for name, gate in gates.items():
             for why in gate(pair, schema):
-                return Refusal(pair.id, name, why)
+                return Refusal(pair.id, name, why, pair)
     except (SchemaRefused, SchemaUnknown, KindUnknown) as error:
-        return Refusal(pair.id, "schema", str(error))
+        return Refusal(pair.id, "schema", str(error), pair)
     return None
 
 

@@ -12,7 +12,7 @@ import hashlib
 import json
 import shutil
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,7 @@ from trl import SFTConfig, SFTTrainer  # type: ignore[attr-defined]
 
 from training.base.encode import PairEncoder
 from training.base.objective import completion_loss, losses
+from training.base.pretrain import compiled_layers
 from training.base.tagging import IGNORED, UNTAGGED
 from training.notes.synthesize import Pair
 
@@ -41,6 +42,7 @@ class FinetunePlan:
 
     ``qlora`` keeps the frozen base in 4 bits (NF4), ``gradient_checkpointing`` computes a layer's activations anew instead of keeping them: both save memory and cost
     time, for bases of billions.
+    ``compiled`` compiles the layers first, which takes a minute or two.
     ``lesson_weight`` weighs choosing, looking, naming and following (`training/base/objective.py`) against the report, for bases that have learned to look; for any
     other, only the report counts.
     """
@@ -57,6 +59,7 @@ class FinetunePlan:
     bf16: bool = True
     qlora: bool = False
     gradient_checkpointing: bool = False
+    compiled: bool = False
 
     @property
     def lora_alpha(self) -> int:
@@ -118,14 +121,15 @@ class CompletionTrainer(SFTTrainer):
             loss = self._loss(plain, inputs)
         return (loss, {}) if return_outputs else loss
 
-
     lesson_weight = 0.0
+    compiled: Callable[..., Any] | None = None
+    """The layers, compiled; they share their weights with the model's."""
 
     def _loss(self, plain: Any, inputs: dict[str, Tensor]) -> Tensor:
-        layer = getattr(plain.config, "lookup_layer", None)
+        layer, backbone = getattr(plain.config, "lookup_layer", None), self.compiled or plain.model
         if layer is None or not self.lesson_weight:
-            return completion_loss(plain, plain.model, inputs)
-        (report, *lessons), _ = losses(plain, plain.model, inputs, layer)
+            return completion_loss(plain, backbone, inputs)
+        (report, *lessons), _ = losses(plain, backbone, inputs, layer)
         return report + self.lesson_weight * torch.stack(lessons).sum()
 
 
@@ -165,6 +169,8 @@ def finetune(base: str, pairs: Iterable[Pair], output: Path, plan: FinetunePlan,
         data_collator=collate,
     )  # fmt: skip
     trainer.lesson_weight = plan.lesson_weight
+    if plan.compiled:
+        trainer.compiled = compiled_layers(trainer.model.get_base_model(), device)  # type: ignore[union-attr, operator]
     began = time.monotonic()
     result = trainer.train(resume_from_checkpoint=any(work.glob("checkpoint-*")))
     facts = {
