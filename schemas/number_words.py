@@ -41,7 +41,7 @@ _MAX_RUN = 16
 
 
 def word_numbers(text: str) -> Iterator[Decimal]:
-    """Every number that a lower-case text without accents says in words; seconds and minutes also as milliseconds."""
+    """Every number that a lower-case text without accents says in words."""
     return (value for value, _, _ in word_mentions(text))
 
 
@@ -58,7 +58,7 @@ def _mentions(text: str) -> Iterator[tuple[Decimal, int, int]]:
         word = match[0]
         apart = bool(run) and _BETWEEN.fullmatch(text, end, match.start()) is None
         if run and (apart or len(run) == _MAX_RUN or not _goes_on(word)):
-            yield from ((value, start, end) for value in _signed(_run_values(run, "" if apart else word), before))
+            yield from ((value, start, end) for value in _signed(_sums(run), before))
             run = []
         if word in _SMALL or word in _SCALES or (run and _goes_on(word)):
             start = start if run else match.start()
@@ -66,7 +66,7 @@ def _mentions(text: str) -> Iterator[tuple[Decimal, int, int]]:
         else:
             before = word
         end = match.end()
-    yield from ((value, start, end) for value in _signed(_run_values(run, ""), before))
+    yield from ((value, start, end) for value in _signed(_sums(run), before))
     yield from ((Decimal(_PHRASES[found[0]]), found.start(), found.end()) for found in _ANY_PHRASE.finditer(text))
 
 
@@ -81,16 +81,8 @@ def _signed(values: Iterator[Decimal], before: str) -> Iterator[Decimal]:
             yield -value
 
 
-def _run_values(run: list[str], unit: str) -> Iterator[Decimal]:
-    """What a run of number words can mean; a unit of time after it is read as milliseconds too."""
-    factor = 1000 if unit.startswith(("sec", "seg")) else 60_000 if unit.startswith("minut") else 1
-    for value in _sums(run):
-        yield value
-        yield value * factor
-
-
 def _sums(run: list[str]) -> Iterator[Decimal]:
-    """Its numbers, its parts around a joiner (``twelve and thirty``; ``one hundred and five`` is 105, 100 and 5), and each word by itself."""
+    """What a run of number words can mean: its numbers, its parts around a joiner (``twelve and thirty``; ``one hundred and five`` is 105, 100 and 5), and each word by itself."""
     yield from (Decimal(_SMALL[word]) for word in run if word in _SMALL)
     for piece in (*_pieces(run, _JOINERS | _POINTS), *_pieces(run, _POINTS)):
         numerals = [_total(numeral) for numeral in _numerals(piece)]

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from schemas.currencies import currency_spans
+from schemas.durations import durations
 from schemas.folding import flat, flat_with_places
 from schemas.number_words import word_mentions
 
@@ -24,7 +25,7 @@ _DIGITS = re.compile(r"\d+(?:[.,'’\u00a0\u202f ]\d+)*")
 _MARK = r"[.,'’\u00a0\u202f ]"
 _SIGN = re.compile(r"(?:(?<![\w.,)])[-−–](?:[$€£]\s?)?|\b(?:minus|menos)\s)\Z", re.IGNORECASE)
 _UNIT = re.compile(
-    r"\s?(k|mm|m|bn|mil millones|miles|mil|thousand|millions?|billions?|millones|mill[oó]n|s|secs?|seconds?|segs?|segundos?|mins?|minutes?|minutos?)\b",
+    r"\s?(k|mm|m|bn|mil millones|miles|mil|thousand|millions?|billions?|millones|mill[oó]n)\b",
     re.IGNORECASE,
 )
 _BESIDE = 2  # characters between an amount and its currency at most
@@ -42,7 +43,7 @@ class Mention:
 
 
 def numbers(text: str) -> frozenset[Decimal]:
-    """Every number that can be read: digits in English or Spanish grouping, k / M / thousand, words, and seconds and minutes also as milliseconds.
+    """Every number that can be read: digits in English or Spanish grouping, k / M / thousand, words, and a duration also in other units of time.
 
     Below 10**15 in size; negative too where the text has a minus.
     """
@@ -53,7 +54,8 @@ def number_mentions(text: str) -> Iterator[Mention]:
     """Each reading of each number of the text, with its place."""
     words, places = flat_with_places(text)
     said = (Mention(value, places[start], places[end - 1] + 1, True) for value, start, end in word_mentions(words))
-    return (mention for mention in (*_digit_mentions(text, _beside_currencies(words, places)), *said) if abs(mention.value) < _MOST)
+    lasting = (Mention(amount, found.start, found.end, True) for found in durations(text) for amount in found.amounts())
+    return (mention for mention in (*_digit_mentions(text, _beside_currencies(words, places)), *said, *lasting) if abs(mention.value) < _MOST)
 
 
 def _beside_currencies(words: str, places: Sequence[int]) -> frozenset[int]:
@@ -83,7 +85,7 @@ def _factor(text: str, at: int) -> tuple[int, int]:
     word = flat(unit[1])
     if word.startswith(("mill", "bill")):
         return (10**9 if word.startswith("bill") else 10**6), unit.end()
-    return _FACTORS.get(word, 60_000 if word.startswith("min") else 1000), unit.end()
+    return _FACTORS[word], unit.end()
 
 
 def _readings(digits: str, *, money: bool) -> Iterator[tuple[int, bool, Decimal]]:

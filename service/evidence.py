@@ -19,6 +19,7 @@ from functools import cache, cached_property
 from schemas.canonical import Json
 from schemas.clock import moments, times
 from schemas.dates import Told, date_mentions
+from schemas.durations import iso_durations
 from schemas.folding import flat, flat_with_places
 from schemas.grounding import Kind, Scalar, kind_at, leaves
 from schemas.nodes import Schema
@@ -163,6 +164,8 @@ class _Finder:
         if isinstance(value, str):
             if _MOMENT.fullmatch(value):
                 return tuple(sorted(self._moments.get(value, ())))
+            if value.startswith("P"):
+                return tuple(sorted(self._durations.get(value, ())))
             day = _date(value)
             places = [] if day is None else self._days.get(day, [])
             plainest = min((told for told, _ in places), default=None)
@@ -193,6 +196,14 @@ class _Finder:
         sources, texts, found = list(self.texts), tuple(self.texts.values()), defaultdict[str, set[Span]](set)
         for moment in (*moments(texts), *times(texts)):
             found[moment.value].add(Span(sources[moment.text], moment.start, moment.end))
+        return found
+
+    @cached_property
+    def _durations(self) -> dict[str, set[Span]]:
+        found = defaultdict[str, set[Span]](set)
+        for source, text in self.texts.items():
+            for written, start, end in iso_durations(text):
+                found[written].add(Span(source, start, end))
         return found
 
     @cached_property

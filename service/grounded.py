@@ -43,7 +43,9 @@ _INK = r"(\\([^u]|u[0-9a-f]{4})|[^\\ ])"
 _Value = TypeVar("_Value", str, int | float)
 _ADDRESSES = frozenset(("email", "idn-email"))
 """Formats that nothing without an @ has, and nothing with a space but in quotation marks: what most notes lack need not be looked for word by word."""
-_READ: dict[str, Callable[[Sources], Collection[str]]] = {"date": lambda sources: sources.dates, "date-time": lambda sources: sources.moments, "time": lambda sources: sources.times}
+_READ: dict[str, Callable[[Sources], Collection[str]]] = {
+    "date": lambda sources: sources.dates, "date-time": lambda sources: sources.moments, "time": lambda sources: sources.times, "duration": lambda sources: sources.durations,
+}  # fmt: skip
 """Formats whose values are read; those of any other stand in the texts as words."""
 _NULL: Schema = {"type": "null"}
 

@@ -18,6 +18,7 @@ from schemas.canonical import canonical_json
 from schemas.clock import moments, times
 from schemas.currencies import currencies
 from schemas.dates import dates
+from schemas.durations import iso_durations
 from schemas.folding import flat
 from schemas.readers import numbers
 from schemas.truths import truths
@@ -62,6 +63,11 @@ class Sources:
     @cached_property
     def times(self) -> frozenset[str]:
         return frozenset(moment.value for moment in times(self.texts))
+
+    @cached_property
+    def durations(self) -> frozenset[str]:
+        """As format ``duration`` writes them."""
+        return frozenset(written for text in self.texts for written, _, _ in iso_durations(text))
 
     @cached_property
     def truths(self) -> frozenset[bool]:

@@ -207,7 +207,7 @@ quinientos mil | 500000 | 5000
 forty-two thousand one hundred | 42100 | 42000100
 six hundred and sixty-six | 666 | 60066
 fifteen hundred | 1500 | 15100
-1 hour | 1 | 60
+1 hour | 1 60 3600 | 61
 90 seconds | 90 90000 | 9
 15 secs | 15000 | 150
 half a second | 50 | 5
