@@ -23,7 +23,7 @@ def test_matrices_of_one_shape_are_orthogonalized_each_by_itself() -> None:
     for one, found in zip(matrices, together, strict=True):
         torch.testing.assert_close(found, orthogonalized(one[None])[0])
         values = torch.linalg.svdvals(found)
-        assert 0.6 < float(values.min()) and float(values.max()) < 1.3
+        assert float(values.min()) > 0.6 and float(values.max()) < 1.3
     torch.testing.assert_close(orthogonalized(matrices.mT), together.mT)
 
 
