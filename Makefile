@@ -21,8 +21,8 @@ help: ## list the targets
 	@touch $@
 
 demo: .venv/.serve ## start a server, send it two notes, print the reports (no training)
-	@$(BIN)/python -m service.generate_stubs
-	@$(BIN)/python -m service.demo
+	@$(BIN)/python -m service.rpc.generate_stubs
+	@$(BIN)/python -m service.command.demo
 
 serve: .venv/.serve ## serve on 127.0.0.1:50051
 	$(BIN)/escribano serve
@@ -34,10 +34,10 @@ lint: .venv/.dev ## ruff, mypy, buf lint, stale-stub check
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/buf lint
-	$(BIN)/python -m service.generate_stubs --check
+	$(BIN)/python -m service.rpc.generate_stubs --check
 
 proto: .venv/.serve ## regenerate the gRPC stubs
-	$(BIN)/python -m service.generate_stubs
+	$(BIN)/python -m service.rpc.generate_stubs
 
 train: .venv/.dev ## rebuild tokenizer, base and adapter from nothing; resumes after a kill (MINUTES=150)
 	$(BIN)/escribano-train all --output runs/full --minutes $(MINUTES) --threads $(THREADS)

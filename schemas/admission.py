@@ -19,9 +19,9 @@ import jsonschema_rs
 from schemas.canonical import Json, JsonInvalid, canonical_json, digest, parse_json
 from schemas.extent import longest_bytes
 from schemas.keywords import DIALECT, Finding, Place, findings
-from schemas.mask import mask_of
+from schemas.masking.mask import mask_of
+from schemas.masking.unfolding import MaskTooLarge
 from schemas.nodes import Schema, ref_parts, resolve, subschemas
-from schemas.unfolding import MaskTooLarge
 from schemas.violation import parts_of, pointer
 
 MAX_BYTES = 256 * 1024

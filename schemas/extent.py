@@ -1,6 +1,6 @@
 """How long a report of a schema can get: the most bytes that its canonical text can take, where the schema sets bounds.
 
-Owns the arithmetic, on mask schemas (`schemas/mask.py`), whose nodes are of one type each. A bound, not the length of some report: a pattern may leave out what is
+Owns the arithmetic, on mask schemas (`schemas/masking/mask.py`), whose nodes are of one type each. A bound, not the length of some report: a pattern may leave out what is
 counted. As a token of text is at least one byte, no report takes more tokens. Run: `longest_bytes(admit({"enum": ["low", "high"]}).mask_schema)`, which is 6.
 """
 

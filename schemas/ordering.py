@@ -13,9 +13,9 @@ from typing import Any
 import jsonschema_rs
 
 from schemas.canonical import Json
+from schemas.masking.rewrite import equality_key, order_only
 from schemas.nodes import Schema, mapped, resolve
 from schemas.patterns import parse_pattern
-from schemas.rewrite import equality_key, order_only
 from schemas.validation import validator
 
 ROOT_URI = "escribano:root"

@@ -19,14 +19,14 @@ from typing import Any, Self
 import grpc
 
 from schemas.violation import Violation
-from service import wire
 from service.errors import Failure, FieldViolation, RequestInvalid, failure_of
 from service.pb.escribano.v1 import report_pb2 as pb
 from service.pb.escribano.v1 import report_pb2_grpc as pb_grpc
 from service.ports import AdapterInfo, SchemaInfo
 from service.request import ContextItem, DecodingOptions, GenerationRequest
 from service.result import GenerationResult
-from service.rpc_status import failure_of_call
+from service.rpc import wire
+from service.rpc.status import failure_of_call
 from service.streaming import StreamEvent
 
 DEFAULT_TIMEOUT_S = 60.0

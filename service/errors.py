@@ -1,7 +1,7 @@
 """What can go wrong, and the one table that says what a caller is told about it.
 
 Owns: the service's typed exceptions and `TABLE`: exception -> status code, documented reason, offending fields.
-Does not know: gRPC (`service/rpc_status.py` turns a `Failure` into a `google.rpc.Status`), so that the command line
+Does not know: gRPC (`service/rpc/status.py` turns a `Failure` into a `google.rpc.Status`), so that the command line
 tells the same of a failure in-process as over the wire.
 Promise: an exception that is not in the table is told as INTERNAL with a fixed text and an error id; nothing of the
 server's insides is in the message, and no message of an exception (it could hold the question) is in the log.

@@ -17,15 +17,15 @@ from enum import Enum
 from functools import cache, cached_property
 
 from schemas.canonical import Json
-from schemas.clock import moments, times
-from schemas.dates import Told, date_mentions
-from schemas.durations import iso_durations
-from schemas.folding import flat, flat_with_places
 from schemas.grounding import Kind, Scalar, kind_at, leaves
 from schemas.nodes import Schema
-from schemas.readers import number_mentions
-from schemas.truths import truths
-from service.sources import edges
+from schemas.reading.clock import moments, times
+from schemas.reading.dates import Told, date_mentions
+from schemas.reading.durations import iso_durations
+from schemas.reading.folding import flat, flat_with_places
+from schemas.reading.numbers import number_mentions
+from schemas.reading.truths import truths
+from service.grammars.sources import edges
 
 QUESTION = ""
 """The source that is the question; any other is the id of a context item, which is never empty."""

@@ -22,10 +22,7 @@ from tokenizers.decoders import DecodeStream
 from schemas.catalog import Catalog
 from schemas.locating import leaf_places
 from schemas.validation import CheckedText
-from service.adapters import Adapter, AdapterStore, adapter_directories, read_adapter
 from service.backtrack import Backtracking, Start
-from service.checkpoint import EMBEDDED_ADAPTERS, Base, CheckpointInvalid, read_base
-from service.closing import Closer
 from service.confidence import Calibration, masses
 from service.engine.engine import AdapterGone, Decoder, Engine, EngineClosed, EngineFull
 from service.engine.loading import executor_for
@@ -40,11 +37,14 @@ from service.errors import (
 )
 from service.evidence import QUESTION, Evidence, attest
 from service.evidence import Status as Evidenced
-from service.grammar import Grammars, GrammarSource
+from service.grammars.closing import Closer
+from service.grammars.grammar import Grammars, GrammarSource
 from service.planning import Plan, Planner
 from service.request import BASE_ADAPTER_ID, DecodingOptions, GenerationRequest, Mode
 from service.result import FinishReason, GenerationResult
 from service.streaming import LeafStream, StreamEvent
+from service.weights.adapters import Adapter, AdapterStore, adapter_directories, read_adapter
+from service.weights.checkpoint import EMBEDDED_ADAPTERS, Base, CheckpointInvalid, read_base
 
 MAX_CONTEXT = 8192
 """Longest context served, in tokens: the cache of every slot is this long at most."""

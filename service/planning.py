@@ -14,12 +14,12 @@ from schemas.catalog import Catalog
 from schemas.keywords import Finding
 from schemas.prompt import SignatureTooLong, render
 from schemas.validation import ReportValidator
-from service.adapters import Adapter, AdapterStore
-from service.checkpoint import Base
-from service.closing import Closer
 from service.errors import FieldViolation, MatcherFailed, PromptTooLong, RequestInvalid
-from service.grammar import CACHE_ENTRIES, Grammar, GrammarSource
+from service.grammars.closing import Closer
+from service.grammars.grammar import CACHE_ENTRIES, Grammar, GrammarSource
 from service.request import BASE_ADAPTER_ID, LIMITS, GenerationRequest, Grounding, Mode
+from service.weights.adapters import Adapter, AdapterStore
+from service.weights.checkpoint import Base
 
 DEFAULT_MAX_NEW_TOKENS = 1024
 CLOSING_ROOM = 256

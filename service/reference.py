@@ -39,12 +39,12 @@ from transformers.utils import logging as transformers_logging
 
 from schemas.admission import AdmittedSchema
 from schemas.catalog import Catalog
-from service.adapters import Adapter, adapter_directories, read_adapter
-from service.checkpoint import EMBEDDED_ADAPTERS, Base, read_base
 from service.engine.engine import EngineClosed
 from service.engine.matcher import DeadEnd
 from service.engine.sequence import Completion, Ending, Job, JobExpired
 from service.generator import MAX_CONTEXT, Generator
+from service.weights.adapters import Adapter, adapter_directories, read_adapter
+from service.weights.checkpoint import EMBEDDED_ADAPTERS, Base, read_base
 
 _PLAIN = "__base__"
 

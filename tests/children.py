@@ -1,4 +1,4 @@
-"""What may become of the process that compiles a stranger's schema; each stands in for `service.grammar._child`."""
+"""What may become of the process that compiles a stranger's schema; each stands in for `service.grammars.grammar._child`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import time
 from multiprocessing.connection import Connection
 from typing import Any
 
-from service import grammar
+from service.grammars import grammar
 
 
 def crash(sender: Connection, text: str, spec: Any) -> None:

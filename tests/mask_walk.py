@@ -12,8 +12,8 @@ from typing import Any
 
 from llguidance import LLMatcher, LLTokenizer
 
-from service.grammar import Compiled, Grammars, grammar_of, without_markers
-from service.outline import Outline
+from service.grammars.grammar import Compiled, Grammars, grammar_of, without_markers
+from service.grammars.outline import Outline
 from tests import tiny
 
 TOKENIZER = tiny.tokenizer()

@@ -13,8 +13,8 @@ from typing import Any
 from hypothesis import strategies as st
 
 from schemas.admission import AdmittedSchema, SchemaRefused, admit
+from schemas.masking.rewrite import equality_key
 from schemas.nodes import RefUnresolved, resolve
-from schemas.rewrite import equality_key
 
 Schema = Any
 Json = Any

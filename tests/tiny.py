@@ -16,8 +16,8 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import MistralConfig, MistralForCausalLM
 
 from schemas.catalog import Catalog
-from service.checkpoint import digest_of, weight_files
 from service.engine.onnx_graph import write_graph
+from service.weights.checkpoint import digest_of, weight_files
 
 VOCAB_SIZE = 400
 CONTEXT_LENGTH = 2048

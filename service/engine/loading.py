@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import os
 
-from service.checkpoint import Base, CheckpointInvalid
 from service.engine.executor import Executor
 from service.engine.onnx_executor import FILE, OnnxExecutor
+from service.weights.checkpoint import Base, CheckpointInvalid
 
 
 def torch_threads(cores: int | None = None) -> int:

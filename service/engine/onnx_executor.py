@@ -16,11 +16,11 @@ import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
-from service.checkpoint import Base, CheckpointInvalid, ModelConfig
 from service.engine.cache import PLACES as PLACES_OF_BLOCK
 from service.engine.cache import Block, Cache
 from service.engine.executor import Logits, Row
 from service.engine.lora import FUSED, Array, FactorsUnfit, LowRank
+from service.weights.checkpoint import Base, CheckpointInvalid, ModelConfig
 
 FILE, SIZES = "escribano.onnx", "sizes"
 LAYOUT = 2

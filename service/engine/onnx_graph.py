@@ -22,7 +22,6 @@ from typing import Any
 import onnx
 from onnx import TensorProto, helper
 
-from service.checkpoint import EMBEDDED_BASE, ModelConfig, read_json
 from service.engine.lora import FUSED
 from service.engine.onnx_executor import (
     ADAPTER_OF_TOKEN,
@@ -50,6 +49,7 @@ from service.engine.onnx_executor import (
     present_name,
     sizes_of,
 )
+from service.weights.checkpoint import EMBEDDED_BASE, ModelConfig, read_json
 
 OPSET = 21
 FUSED_OPS = "com.microsoft"

@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
-from service.checkpoint import Base, CheckpointInvalid, ModelConfig
 from service.engine.executor import Logits, Row
 from service.engine.lora import FUSED, PROJECTIONS, FactorsUnfit, LowRank
+from service.weights.checkpoint import Base, CheckpointInvalid, ModelConfig
 
 _QKV, _O, _GATE_UP, _DOWN = range(len(FUSED))
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from schemas.admission import AdmittedSchema, SchemaRefused, admit
 from schemas.canonical import JsonInvalid, canonical_json, in_schema_order, parse_json
-from schemas.rewrite import Choice, Domain, Node, choices
+from schemas.masking.rewrite import Choice, Domain, Node, choices
 from schemas.validation import ReportValidator, SecondJudge, validator
 from tests.mask_engine import MaskEngine, MaskError
 from tests.strategies import conditionals, documents, mutations, report_schemas, subschemas, values_near

@@ -16,16 +16,16 @@ from hypothesis import strategies as st
 from schemas.admission import AdmittedSchema, SchemaRefused
 from schemas.catalog import Catalog
 from schemas.validation import SecondJudge
-from service import grammar
-from service.checkpoint import read_base
 from service.engine.engine import Engine
 from service.engine.matcher import Matcher
 from service.engine.sequence import Completion, Job
 from service.errors import PromptTooLong, ReportInvalid, RequestInvalid
 from service.generator import Generator
-from service.grammar import Compiled, Grammars
+from service.grammars import grammar
+from service.grammars.grammar import Compiled, Grammars
 from service.request import DecodingOptions, GenerationRequest, Mode
 from service.result import FinishReason, GenerationResult
+from service.weights.checkpoint import read_base
 from tests import tiny
 from tests.engines import RandomExecutor
 from tests.strategies import report_schemas

@@ -9,8 +9,8 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from schemas.dates import dates
-from schemas.readers import numbers
+from schemas.reading.dates import dates
+from schemas.reading.numbers import numbers
 from service.evidence import QUESTION, Status, attest
 
 SCHEMA: dict[str, Any] = {"type": "array", "items": {"anyOf": [{"type": "string"}, {"type": "number"}, {"type": "null"}]}}

@@ -16,22 +16,22 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from schemas.catalog import Catalog
-from schemas.clock import moments, times
-from schemas.dates import dates
-from schemas.folding import flat
 from schemas.grounding import kind_at, leaves
-from schemas.readers import numbers
-from schemas.truths import truths
+from schemas.reading.clock import moments, times
+from schemas.reading.dates import dates
+from schemas.reading.folding import flat
+from schemas.reading.numbers import numbers
+from schemas.reading.truths import truths
 from schemas.validation import SecondJudge
-from service import grammar
-from service.checkpoint import read_base
 from service.engine.engine import Engine
 from service.errors import PromptTooLong, ReportInvalid, RequestInvalid
 from service.evidence import QUESTION, Status
 from service.generator import Generator
+from service.grammars import grammar
+from service.grammars.sources import Sources
 from service.request import ContextItem, DecodingOptions, GenerationRequest, Grounding, Mode
 from service.result import GenerationResult
-from service.sources import Sources
+from service.weights.checkpoint import read_base
 from tests import tiny
 from tests.engines import RandomExecutor
 

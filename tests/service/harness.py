@@ -15,8 +15,8 @@ from service.config import Settings
 from service.errors import Failure
 from service.pb.escribano.v1 import report_pb2 as pb
 from service.pb.escribano.v1 import report_pb2_grpc as pb_grpc
-from service.rpc_status import failure_of_call
-from service.server import ReportServer
+from service.rpc.server import ReportServer
+from service.rpc.status import failure_of_call
 from tests.fakes import FakeGenerator
 
 GENERATE = "/escribano.v1.ReportService/GenerateReport"

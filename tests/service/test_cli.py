@@ -15,10 +15,11 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from schemas.violation import Violation
-from service import cli, logs, opening, terminal
+from service import logs
+from service.command import cli, opening, terminal
+from service.command.opening import OpenFailed
 from service.errors import MatcherFailed, QueueFull, ReportInvalid
 from service.evidence import QUESTION, Evidence, Span, Status
-from service.opening import OpenFailed
 from service.request import DecodingOptions, GenerationRequest, Grounding, Mode
 from service.result import FinishReason, GenerationResult
 from tests.fakes import RESULT, FakeGenerator, result
@@ -297,7 +298,7 @@ def test_text_that_is_no_json_is_kept_beside_a_null_report(generator: Generator)
 
 
 def test_a_full_queue_is_waited_for(generator: Generator, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("service.bulk.BACKOFF_S", (0.0, 0.0))
+    monkeypatch.setattr("service.command.bulk.BACKOFF_S", (0.0, 0.0))
     num_left = [2]
 
     def answer(request: GenerationRequest) -> GenerationResult:

@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from service import generate_stubs
-from service.generate_stubs import PROTO, ROOT
 from service.pb.escribano.v1 import report_pb2 as pb
 from service.request import LIMITS
+from service.rpc import generate_stubs
+from service.rpc.generate_stubs import PROTO, ROOT
 from tests.fakes import RESULT
 from tests.service.harness import serving
 

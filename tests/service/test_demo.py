@@ -11,15 +11,15 @@ from pathlib import Path
 
 import pytest
 
-from service import demo
 from service.client import ReportClient, ReportError
-from service.demo import NOTES, ServerFailed
+from service.command import demo
+from service.command.demo import NOTES, ServerFailed
 
 ROOT = Path(__file__).parents[2]
 
 FAKE_ENGINE = """
 import sys
-from service import cli, demo, opening
+from service.command import cli, demo, opening
 from tests.fakes import FakeGenerator, result
 opening.open_generator = lambda settings: FakeGenerator({answer})
 cli.app()
@@ -35,7 +35,7 @@ def fake_server(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[lis
     popen = subprocess.Popen
 
     def start(command: list[str], **options: object) -> subprocess.Popen[str]:
-        assert command[:4] == [sys.executable, "-m", "service.cli", "serve"]
+        assert command[:4] == [sys.executable, "-m", "service.command.cli", "serve"]
         started.append(popen([sys.executable, str(tmp_path / "serve.py"), *command[3:]], **options))  # type: ignore[call-overload]
         return started[-1]
 

@@ -18,9 +18,6 @@ from schemas.catalog import Catalog, SchemaUnknown
 from schemas.grounding import leaves
 from schemas.validation import SecondJudge
 from service import generator as module
-from service import grammar, grounded
-from service.checkpoint import read_base
-from service.closing import Closer
 from service.engine.engine import Engine
 from service.errors import (
     AdapterMismatch,
@@ -36,8 +33,11 @@ from service.errors import (
 )
 from service.evidence import Status
 from service.generator import MAX_ATTEMPTS, Generator
+from service.grammars import grammar, grounded
+from service.grammars.closing import Closer
 from service.request import BASE_ADAPTER_ID, ContextItem, DecodingOptions, GenerationRequest, Grounding, Mode
 from service.result import FinishReason
+from service.weights.checkpoint import read_base
 from tests import children, tiny
 from tests.engines import RandomExecutor
 

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from service.command.opening import OpenFailed, open_generator, reloader
 from service.config import Settings
 from service.errors import AdapterUnknown
 from service.generator import Generator
-from service.opening import OpenFailed, open_generator, reloader
 from service.request import DecodingOptions, GenerationRequest, Mode
 from tests import tiny
 

@@ -14,8 +14,7 @@ from transformers import AutoTokenizer
 from schemas.catalog import Catalog
 from schemas.grounding import leaves
 from schemas.validation import SecondJudge
-from service.checkpoint import EMBEDDED, EMBEDDED_BASE, CheckpointInvalid, ModelConfig, read_json
-from service.demo import NOTES
+from service.command.demo import NOTES
 from service.engine.onnx_executor import FILE
 from service.engine.onnx_graph import build
 from service.errors import PromptTooLong
@@ -23,6 +22,7 @@ from service.evidence import Status
 from service.generator import Generator
 from service.request import DecodingOptions, GenerationRequest, Grounding, Mode
 from service.result import FinishReason
+from service.weights.checkpoint import EMBEDDED, EMBEDDED_BASE, CheckpointInvalid, ModelConfig, read_json
 
 pytestmark = pytest.mark.skipif(not EMBEDDED_BASE.is_dir(), reason="no weights are embedded")
 
@@ -194,7 +194,7 @@ for name in ("torch", "transformers", "peft", "onnx", "safetensors.torch"):
     sys.modules[name] = None
 from service.generator import Generator
 from service.request import GenerationRequest
-import service.cli, service.server
+import service.command.cli, service.rpc.server
 generator = Generator.open()
 assert generator.generate_blocking(GenerationRequest({NOTES["English"]!r}, schema_id="agent_status")).valid
 generator.close()

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from service.adapters import read_adapter
-from service.checkpoint import EMBEDDED_ADAPTERS
 from service.confidence import UNCALIBRATED, Calibration
+from service.weights.adapters import read_adapter
+from service.weights.checkpoint import EMBEDDED_ADAPTERS
 from training.measure import calibration
 from training.measure.calibration import CannotFit, applied, fit
 from training.measure.trust import calibration_error, trust

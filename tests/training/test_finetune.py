@@ -85,8 +85,8 @@ def test_a_base_that_has_learned_to_look_is_shown_where_to_look_through_its_adap
 @pytest.mark.parametrize("gradient_checkpointing", [False, True])
 def test_a_step_trains_the_adapter_and_leaves_the_base_as_it_was(qlora: bool, gradient_checkpointing: bool, tmp_path: Path) -> None:
     """The same few steps on a base in full precision and in 4 bits; what is written is a plain LoRA adapter for the base as it lies on the disk."""
-    from service.adapters import read_adapter
-    from service.checkpoint import read_base
+    from service.weights.adapters import read_adapter
+    from service.weights.checkpoint import read_base
 
     tiny.save_base(tmp_path / "base", hidden_size=64)
     (tmp_path / "base" / "tokenizer_config.json").write_text('{"tokenizer_class": "PreTrainedTokenizerFast", "bos_token": "<s>", "eos_token": "</s>", "pad_token": "<pad>"}')

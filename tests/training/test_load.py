@@ -7,9 +7,9 @@ from contextlib import closing
 
 import pytest
 
-from service.adapters import adapter_directories, read_adapter
-from service.checkpoint import EMBEDDED_ADAPTERS
 from service.generator import Generator
+from service.weights.adapters import adapter_directories, read_adapter
+from service.weights.checkpoint import EMBEDDED_ADAPTERS
 from training.measure import load
 from training.measure.load import Arrivals, Crowd, arriving, copies, crowd, markdown
 from training.measure.slices import synthetic

@@ -11,7 +11,7 @@ import torch
 
 from schemas.canonical import canonical_json
 from schemas.catalog import DEFAULT_DIRECTORY
-from service.checkpoint import EMBEDDED_BASE
+from service.weights.checkpoint import EMBEDDED_BASE
 from tests.training.drawn import drawn
 from training.base.encode import PairEncoder
 from training.base.tagging import IGNORED, OUTSIDE, UNTAGGED, TagHead, _statements, asked_tags, report_tags, tags

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from service.adapters import adapter_directories, read_adapter
-from service.checkpoint import EMBEDDED_ADAPTERS, read_base
+from service.weights.adapters import adapter_directories, read_adapter
+from service.weights.checkpoint import EMBEDDED_ADAPTERS, read_base
 from training.measure.evaluate import Decoding
 from training.measure.peers import comparison as peers
 from training.measure.peers.comparison import (

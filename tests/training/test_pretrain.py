@@ -10,7 +10,7 @@ import pytest
 import torch
 from transformers import MistralForCausalLM
 
-from service.checkpoint import EMBEDDED_BASE, read_base
+from service.weights.checkpoint import EMBEDDED_BASE, read_base
 from training.base import pretrain
 from training.base.pretrain import ModelSize, PretrainPlan, load_weights, lr_share
 from training.base.stream import Phase

@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 from schemas.admission import admit, admit_text
 from schemas.canonical import canonical_json, parse_json
 from schemas.catalog import Catalog
-from schemas.clock import moments
+from schemas.reading.clock import moments
 from tests import tiny
 from training.base.encode import PairEncoder
 from training.cli import app
@@ -359,8 +359,8 @@ PLAN = SpecialistPlan(pairs=12, passes=1.0, rank=2, eval_count=2, threads=1)
 
 
 def test_a_run_leaves_an_adapter_that_its_own_schema_finds(run: tuple[Path, Path, Places]) -> None:
-    from service.adapters import AdapterStore, read_adapter
-    from service.checkpoint import read_base
+    from service.weights.adapters import AdapterStore, read_adapter
+    from service.weights.checkpoint import read_base
 
     base, schema, at = run
     adapter = read_adapter(at.bundle)

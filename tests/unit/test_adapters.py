@@ -11,10 +11,10 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from service.adapters import Adapter, AdapterStore, adapter_directories, read_adapter
-from service.checkpoint import CheckpointInvalid, digest_of, read_base
 from service.engine.torch_executor import LowRank
 from service.errors import AdapterMismatch, AdapterUnknown
+from service.weights.adapters import Adapter, AdapterStore, adapter_directories, read_adapter
+from service.weights.checkpoint import CheckpointInvalid, digest_of, read_base
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ import pytest
 from schemas.admission import MAX_BYTES, SchemaRefused, admit, admit_text
 from schemas.canonical import canonical_json, in_schema_order
 from schemas.keywords import KEYWORDS, Treatment
-from schemas.rewrite import ANNOTATIONS
+from schemas.masking.rewrite import ANNOTATIONS
 from schemas.validation import ReportValidator, SecondJudge
 from tests.mask_engine import MaskEngine
 

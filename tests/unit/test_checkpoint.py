@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from tokenizers import Tokenizer
 
-from service import checkpoint
-from service.checkpoint import CheckpointInvalid, digest_of, read_base, weight_files
+from service.weights import checkpoint
+from service.weights.checkpoint import CheckpointInvalid, digest_of, read_base, weight_files
 from tests import tiny
 
 

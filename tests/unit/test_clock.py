@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from schemas.clock import MOST_MOMENTS, clock_mentions, moments, times
 from schemas.formats import CHECKS
-from schemas.truths import truths
+from schemas.reading.clock import MOST_MOMENTS, clock_mentions, moments, times
+from schemas.reading.truths import truths
 
 TIMES = """
 at 14:30 | 14:30:00Z | 02:30:00Z

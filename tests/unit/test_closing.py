@@ -11,8 +11,8 @@ import pytest
 from schemas.admission import admit
 from schemas.catalog import Catalog
 from schemas.validation import SecondJudge
-from service.closing import Closer
-from service.grammar import Compiled, Grammars
+from service.grammars.closing import Closer
+from service.grammars.grammar import Compiled, Grammars
 from tests import tiny
 from tests.samples import closed
 

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from schemas.currencies import KNOWN, currencies
+from schemas.reading.currencies import KNOWN, currencies
 
 MISTAKABLE = {"USD", "EUR", "GBP", "PEN", "MXN", "BRL"}
 

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from schemas.durations import durations, iso_durations
 from schemas.formats import CHECKS
-from schemas.readers import numbers
+from schemas.reading.durations import durations, iso_durations
+from schemas.reading.numbers import numbers
 
 READ = """
 4.2 s | 4.2 4200 | 0.07 252 | -

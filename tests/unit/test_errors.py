@@ -10,9 +10,10 @@ from schemas.admission import SchemaRefused
 from schemas.catalog import SchemaUnknown
 from schemas.keywords import Finding
 from schemas.violation import Violation
-from service import errors, rpc_status
+from service import errors
 from service.errors import TABLE, Failure, FieldViolation, failure_of
 from service.pb.escribano.v1 import report_pb2 as pb
+from service.rpc import status as rpc_status
 from tests.samples import EXAMPLES
 
 MAX_METADATA_BYTES = 8192

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from schemas.catalog import Catalog
-from service.demo import ENGLISH, SPANISH
+from service.command.demo import ENGLISH, SPANISH
 from service.evidence import QUESTION, Evidence, Span, Status, attest
 
 SCHEMA: dict[str, Any] = {"type": "object", "properties": {

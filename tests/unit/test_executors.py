@@ -11,8 +11,6 @@ import numpy as np
 import pytest
 import torch
 
-from service.adapters import read_adapter
-from service.checkpoint import CheckpointInvalid, read_base
 from service.engine import cache, onnx_executor
 from service.engine.cache import PLACES, ROOM, SPARE_BLOCKS, STEP, Cache
 from service.engine.executor import Logits, Row
@@ -20,6 +18,8 @@ from service.engine.lora import LowRank
 from service.engine.onnx_executor import OnnxExecutor
 from service.engine.onnx_graph import write_graph
 from service.engine.torch_executor import TorchExecutor
+from service.weights.adapters import read_adapter
+from service.weights.checkpoint import CheckpointInvalid, read_base
 from tests import tiny
 from training.base.prefix import attention_mask
 

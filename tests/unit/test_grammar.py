@@ -13,9 +13,9 @@ from tokenizers import Tokenizer, models
 from schemas.admission import SchemaRefused, admit
 from schemas.catalog import Catalog
 from schemas.validation import SecondJudge
-from service import grammar
 from service.errors import MatcherFailed
-from service.grammar import Compiled, GrammarMatcher, Grammars, without_markers
+from service.grammars import grammar
+from service.grammars.grammar import Compiled, GrammarMatcher, Grammars, without_markers
 from tests import children, tiny
 
 TOKENIZER = tiny.tokenizer()

@@ -11,11 +11,11 @@ import pytest
 from schemas.admission import admit
 from schemas.catalog import Catalog
 from schemas.validation import SecondJudge
-from service import grounded as module
-from service.grammar import Compiled
-from service.grounded import grounded_grammar
-from service.outline import Outline, may_have_spaces
-from service.sources import Sources
+from service.grammars import grounded as module
+from service.grammars.grammar import Compiled
+from service.grammars.grounded import grounded_grammar
+from service.grammars.outline import Outline, may_have_spaces
+from service.grammars.sources import Sources
 from tests.mask_walk import accepts, grammars, mask_of, takes, texts_of
 from tests.samples import closed
 

@@ -12,14 +12,14 @@ ROOT = Path(__file__).parents[2]
 GENERATED = "service.pb"
 GRPC = ("grpc", "grpc_health", "grpc_reflection", "grpc_status", "grpc_tools", "google")
 MAY_USE_GRPC = {
-    "service.rpc_status",
+    "service.rpc.status",
     "service.client",
-    "service.servicer",
-    "service.server",
-    "service.generate_stubs",
-    "service.wire",
+    "service.rpc.servicer",
+    "service.rpc.server",
+    "service.rpc.generate_stubs",
+    "service.rpc.wire",
 }
-MAY_USE_PB = {"service.wire", "service.rpc_status", "service.servicer", "service.client", "service.server"}
+MAY_USE_PB = {"service.rpc.wire", "service.rpc.status", "service.rpc.servicer", "service.client", "service.rpc.server"}
 USES_SERVICE = {"training.measure.evaluate", "training.measure.bench", "training.measure.calibration", "training.measure.peers.comparison", "training.measure.masks", "training.measure.passes", "training.measure.load", "training.measure.scaling", "training.bundle"}
 LAZY = {"training.cli", "training.cli_measure", "training.options"}
 """Modules whose top level must stay light."""
@@ -67,7 +67,7 @@ def of(package: str) -> list[str]:
 
 
 def test_the_walk_sees_the_packages() -> None:
-    assert {"schemas.canonical", "service.servicer", "service.engine.engine", "training.notes.synthesize"} <= MODULES.keys()
+    assert {"schemas.canonical", "service.rpc.servicer", "service.engine.engine", "training.notes.synthesize"} <= MODULES.keys()
     assert "schemas.grounding" in imports("training.gates.curate")
 
 
@@ -104,7 +104,7 @@ def test_the_engine_knows_no_json_and_no_schema(name: str) -> None:
 @pytest.mark.parametrize("name", of("service.engine"))
 def test_the_engine_knows_nothing_of_the_rest_of_the_service(name: str) -> None:
     rest = [module for module in breaches(name, "service") if not within(module, "service.engine")]
-    assert all(within(module, "service.checkpoint") for module in rest), "of the rest, only what was read from disk"
+    assert all(within(module, "service.weights.checkpoint") for module in rest), "of the rest, only what was read from disk"
 
 
 @pytest.mark.parametrize("name", sorted(LAZY))

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from schemas.dates import Told, date_mentions, dates
-from schemas.readers import numbers
+from schemas.reading.dates import Told, date_mentions, dates
+from schemas.reading.numbers import numbers
 
 NUMBERS = """
 1,284 tasks | 1284 1.284 | 1 284

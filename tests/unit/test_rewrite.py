@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from schemas.rewrite import Choice, Domain, Node, choices, equality_key, negated, same
+from schemas.masking.rewrite import Choice, Domain, Node, choices, equality_key, negated, same
 
 UNKNOWN = Domain(lambda path: None)
 KIND = Domain(lambda path: ["on", "off", None] if path == ("kind",) else None)

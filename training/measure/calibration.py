@@ -20,11 +20,11 @@ import numpy as np
 from rich.console import Console
 from scipy.optimize import minimize
 
-from service.adapters import read_adapter
-from service.checkpoint import EMBEDDED_ADAPTERS, read_base
 from service.confidence import Calibration, logit
 from service.generator import Generator
 from service.request import BASE_ADAPTER_ID
+from service.weights.adapters import read_adapter
+from service.weights.checkpoint import EMBEDDED_ADAPTERS, read_base
 from training.measure.evaluate import Decoding, evaluate, loaded_writer, token_counter
 from training.measure.rows import Evaluation
 from training.measure.slices import Slice, SliceName, synthetic

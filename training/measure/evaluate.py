@@ -23,7 +23,6 @@ from schemas.admission import SchemaRefused
 from schemas.canonical import canonical_json
 from schemas.prompt import signature
 from schemas.validation import SecondJudge
-from service.checkpoint import CheckpointInvalid, read_base
 from service.errors import (
     AdapterMismatch,
     AdapterUnknown,
@@ -38,6 +37,7 @@ from service.generator import Generator
 from service.ports import ReportGenerator
 from service.request import BASE_ADAPTER_ID, ContextItem, DecodingOptions, GenerationRequest, Grounding, Mode
 from service.result import FinishReason, GenerationResult
+from service.weights.checkpoint import CheckpointInvalid, read_base
 from training.gates.pairs_file import FileInvalid
 from training.measure.metrics import Work
 from training.measure.rows import Evaluation, Row

@@ -23,13 +23,13 @@ from typing import Any
 from rich.console import Console
 
 from schemas.catalog import Catalog
-from service.adapters import Adapter, adapter_directories, read_adapter
-from service.checkpoint import EMBEDDED_ADAPTERS, read_base
 from service.engine.engine import Engine
 from service.engine.loading import executor_for
 from service.engine.lora import LowRank
 from service.generator import Generator
 from service.request import GenerationRequest
+from service.weights.adapters import Adapter, adapter_directories, read_adapter
+from service.weights.checkpoint import EMBEDDED_ADAPTERS, read_base
 from training.measure.metrics import percentile
 from training.measure.reliability import markdown_table
 from training.measure.slices import DEFAULT_SEED, NOTES_SCHEMA_ID, synthetic

@@ -16,8 +16,8 @@ from pathlib import Path
 from rich.console import Console
 
 from schemas.catalog import Catalog
-from service.checkpoint import read_base
-from service.grammar import Grammars
+from service.grammars.grammar import Grammars
+from service.weights.checkpoint import read_base
 from training.measure.metrics import percentile
 from training.measure.reliability import markdown_table
 from training.measure.slices import DEFAULT_SEED, NOTES_SCHEMA_ID, synthetic

@@ -21,14 +21,14 @@ from typing import Any
 from rich.console import Console
 
 from schemas.catalog import Catalog
-from service.adapters import Adapter, adapter_directories, read_adapter
-from service.checkpoint import EMBEDDED_ADAPTERS, Base, read_base
 from service.engine.engine import DRAFT_TOKENS, Engine
 from service.engine.executor import Executor, Row
 from service.engine.onnx_executor import OnnxExecutor
 from service.generator import Generator
 from service.request import DecodingOptions, GenerationRequest, Grounding, Mode
 from service.result import GenerationResult
+from service.weights.adapters import Adapter, adapter_directories, read_adapter
+from service.weights.checkpoint import EMBEDDED_ADAPTERS, Base, read_base
 from training.measure.metrics import percentile
 from training.measure.reliability import markdown_table
 from training.measure.slices import DEFAULT_SEED, NOTES_SCHEMA_ID, synthetic

@@ -25,11 +25,11 @@ from rich.console import Console
 from schemas.catalog import Catalog
 from schemas.prompt import render
 from schemas.validation import ReportValidator
-from service.adapters import Adapter, AdapterStore, adapter_directories, read_adapter
-from service.checkpoint import EMBEDDED_ADAPTERS, Base, read_base
 from service.engine.loading import torch_threads
 from service.generator import Generator
 from service.planning import DEFAULT_MAX_NEW_TOKENS
+from service.weights.adapters import Adapter, AdapterStore, adapter_directories, read_adapter
+from service.weights.checkpoint import EMBEDDED_ADAPTERS, Base, read_base
 from training.measure.evaluate import DEFAULT_CONCURRENCY, Decoding, evaluate, loaded_writer
 from training.measure.metrics import percentile
 from training.measure.reliability import markdown_table

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 
 from schemas.canonical import canonical_json
 from schemas.catalog import Catalog
-from service.bulk import Send
 from service.client import AsyncReportClient, ReportClient
+from service.command.bulk import Send
 from service.config import Settings
 from service.ports import AdapterInfo, ReportGenerator, SchemaInfo, adapter_info, schema_info
 from service.request import GenerationRequest
@@ -35,7 +35,7 @@ def open_generator(settings: Settings) -> Generator:
         OpenFailed: a base or an adapter is missing, unreadable or made for another.
     """
     from service.generator import Generator
-    from service.reloading import adapters_below
+    from service.rpc.reloading import adapters_below
 
     try:
         root = settings.adapter_root
@@ -57,7 +57,7 @@ def reloader(generator: Generator, settings: Settings) -> Callable[[], None] | N
 
     Raises: OpenFailed.
     """
-    from service.reloading import AdapterRoot
+    from service.rpc.reloading import AdapterRoot
 
     if settings.adapter_root is None:
         return None

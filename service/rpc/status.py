@@ -16,9 +16,9 @@ from google.rpc import code_pb2, error_details_pb2, status_pb2
 from grpc_status import rpc_status
 
 from schemas.violation import Violation
-from service import wire
 from service.errors import Failure, FieldViolation
 from service.pb.escribano.v1 import report_pb2 as pb
+from service.rpc import wire
 
 M = TypeVar("M", bound=Message)
 

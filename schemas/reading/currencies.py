@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator
 from functools import lru_cache
 
-from schemas.folding import flat_with_places
+from schemas.reading.folding import flat_with_places
 
 _PESOS = ("MXN", "COP", "ARS", "CLP", "UYU", "DOP")
 _DOLLARS = ("USD", "CAD", "AUD", "NZD", "SGD", "HKD")
@@ -50,7 +50,7 @@ def currencies(*texts: str) -> frozenset[str]:
 
 @lru_cache(maxsize=8)
 def currency_spans(words: str) -> tuple[tuple[int, int], ...]:
-    """Where currencies are named in a text without accents and capitals (`schemas.folding.flat`), one behind the other; those of the last eight texts are kept."""
+    """Where currencies are named in a text without accents and capitals (`schemas.reading.folding.flat`), one behind the other; those of the last eight texts are kept."""
     return tuple(_spans(words))
 
 

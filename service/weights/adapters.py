@@ -13,11 +13,11 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from service.checkpoint import CheckpointInvalid, digest_of, read_json, read_tensors
 from service.confidence import UNCALIBRATED, Calibration
 from service.engine.lora import PROJECTIONS, LowRank
 from service.errors import AdapterMismatch, AdapterUnknown
 from service.request import BASE_ADAPTER_ID
+from service.weights.checkpoint import CheckpointInvalid, digest_of, read_json, read_tensors
 
 _Array = NDArray[Any]
 _WEIGHT = re.compile(r"layers\.(\d+)\.(?:self_attn|mlp)\.(\w+_proj)\.lora_([AB])\.weight$")

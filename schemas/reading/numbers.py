@@ -1,4 +1,4 @@
-"""Readers: the numbers that can be read in a text, English and Spanish. Dates are read by `schemas/dates.py`.
+"""Readers: the numbers that can be read in a text, English and Spanish. Dates are read by `schemas/reading/dates.py`.
 
 Owns candidates, not choices: every value that some reading of the text gives, so that a grammar can admit these and no others; which one is meant is the
 model's to say. Time is linear in the text, whatever it holds. Run: `numbers("twenty-two runs, 4.2 s")`.
@@ -11,10 +11,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
-from schemas.currencies import currency_spans
-from schemas.durations import durations
-from schemas.folding import flat, flat_with_places
-from schemas.number_words import word_mentions
+from schemas.reading.currencies import currency_spans
+from schemas.reading.durations import durations
+from schemas.reading.folding import flat, flat_with_places
+from schemas.reading.number_words import word_mentions
 
 _MOST = Decimal(10) ** 15
 _MAX_PART_CHARS = 20

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from decimal import Decimal
 from functools import lru_cache
 
-from schemas.folding import flat_with_places
-from schemas.number_words import word_mentions
+from schemas.reading.folding import flat_with_places
+from schemas.reading.number_words import word_mentions
 
 _UNITS = {
     "ms": ("ms", "msec", "msecs", "millisecond", "milliseconds", "milisegundo", "milisegundos"), "s": ("s", "sec", "secs", "seg", "segs", "second", "seconds", "segundo", "segundos"),

@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from schemas.folding import flat_with_places
+from schemas.reading.folding import flat_with_places
 
 _YES = frozenset(
     ("yes", "yep", "yeah", "true", "si", "verdadero", "cierto", "correct", "correcto", "affirmative", "afirmativo", "confirmed",

@@ -1,7 +1,7 @@
 """A value of one type, with every keyword that several nodes together put on it.
 
 Owns the meeting of keywords per type: bounds are intersected, properties of all nodes lined up in order, patterns
-collected. What the mask engine cannot enforce is reported as checked. Knows no alternatives (schemas/mask.py does).
+collected. What the mask engine cannot enforce is reported as checked. Knows no alternatives (schemas/masking/mask.py does).
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from typing import Any
 
 from schemas.canonical import Json
 from schemas.formats import FORMATS
+from schemas.masking.ranges import Report, number_keywords
+from schemas.masking.rewrite import Branch, Node, having
 from schemas.patterns import parse_pattern
-from schemas.ranges import Report, number_keywords
-from schemas.rewrite import Branch, Node, having
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 """The command line: `escribano serve | generate | schemas | adapters`.
 
 Owns: options, help and exit codes. 0: every report asked for is valid; 1: one is not, or a call failed; 2: wrong usage.
-Does not know: how reports are written (`service/opening.py` finds who does) or shown (`service/terminal.py`).
+Does not know: how reports are written (`service/command/opening.py` finds who does) or shown (`service/command/terminal.py`).
 """
 
 from __future__ import annotations
@@ -15,15 +15,16 @@ from typing import Annotated, Any
 import typer
 from pydantic import ValidationError
 
-from service import logs, opening, terminal
-from service.bulk import Defaults, failure_from
+from service import logs
 from service.client import DEFAULT_TIMEOUT_S
+from service.command import opening, terminal
+from service.command.bulk import Defaults, failure_from
+from service.command.jsonl import STDIO, FileUnusable, answer_file
+from service.command.opening import Backend, OpenFailed
 from service.config import Settings
-from service.jsonl import STDIO, FileUnusable, answer_file
-from service.opening import Backend, OpenFailed
 from service.request import LIMITS, DecodingOptions, GenerationRequest, Grounding, Mode
-from service.server import PortUnavailable
-from service.server import serve as serve_until_signal
+from service.rpc.server import PortUnavailable
+from service.rpc.server import serve as serve_until_signal
 
 app = typer.Typer(
     name="escribano",

@@ -21,7 +21,7 @@ from tokenizers import Tokenizer
 
 from service.confidence import UNCALIBRATED, Calibration
 
-EMBEDDED = Path(__file__).parent / "embedded"
+EMBEDDED = Path(__file__).parents[1] / "embedded"
 EMBEDDED_BASE = EMBEDDED / "base"
 EMBEDDED_ADAPTERS = EMBEDDED / "adapters"
 

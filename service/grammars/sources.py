@@ -15,13 +15,13 @@ from functools import cached_property
 from itertools import accumulate
 
 from schemas.canonical import canonical_json
-from schemas.clock import moments, times
-from schemas.currencies import currencies
-from schemas.dates import dates
-from schemas.durations import iso_durations
-from schemas.folding import flat
-from schemas.readers import numbers
-from schemas.truths import truths
+from schemas.reading.clock import moments, times
+from schemas.reading.currencies import currencies
+from schemas.reading.dates import dates
+from schemas.reading.durations import iso_durations
+from schemas.reading.folding import flat
+from schemas.reading.numbers import numbers
+from schemas.reading.truths import truths
 
 _CHUNK = re.compile(r"\w+|\s+|[^\w\s]")
 _PART = re.compile(r"[^\W_]+")

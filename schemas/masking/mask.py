@@ -12,10 +12,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from schemas.forms import Form
+from schemas.masking.forms import Form
+from schemas.masking.rewrite import Branch, Node, equality_key
+from schemas.masking.unfolding import Place, Unfolding, key_of
 from schemas.nodes import Schema
-from schemas.rewrite import Branch, Node, equality_key
-from schemas.unfolding import Place, Unfolding, key_of
 
 
 @dataclass(frozen=True, slots=True)

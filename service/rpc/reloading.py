@@ -1,7 +1,7 @@
 """A directory of adapters that may change while the server runs.
 
 Owns which of the served adapters came from the directory, and what a look through it changes: new and changed ones are loaded, those that are gone are not served
-any more. What cannot be loaded is logged, and what was served before goes on being served. Knows no signal: `service/server.py` does.
+any more. What cannot be loaded is logged, and what was served before goes on being served. Knows no signal: `service/rpc/server.py` does.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import logging
 from pathlib import Path
 from typing import Protocol
 
-from service.adapters import Adapter, adapter_directories, read_adapter
+from service.weights.adapters import Adapter, adapter_directories, read_adapter
 
 logger = logging.getLogger(__name__)
 

@@ -1,7 +1,7 @@
 """`escribano generate --input`: a file of lines in, a file of answers out.
 
 Owns: opening and closing both ends, `-` for stdin and stdout, and the progress bar.
-Does not know: what is in a line (`service/bulk.py`).
+Does not know: what is in a line (`service/command/bulk.py`).
 """
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ from contextlib import AbstractContextManager, aclosing, nullcontext
 from pathlib import Path
 from typing import IO, cast
 
-from service import terminal
-from service.bulk import Answer, Defaults, answer_lines
-from service.opening import Backend
+from service.command import terminal
+from service.command.bulk import Answer, Defaults, answer_lines
+from service.command.opening import Backend
 
 STDIO = Path("-")
 

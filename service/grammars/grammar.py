@@ -25,9 +25,9 @@ from schemas.admission import AdmittedSchema, SchemaRefused
 from schemas.keywords import Finding
 from service.engine.matcher import Matcher
 from service.errors import MatcherFailed
-from service.grounded import GrammarTooLarge, grounded_grammar
-from service.outline import Outline
-from service.sources import Sources
+from service.grammars.grounded import GrammarTooLarge, grounded_grammar
+from service.grammars.outline import Outline
+from service.grammars.sources import Sources
 
 logger = logging.getLogger(__name__)
 

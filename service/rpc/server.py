@@ -18,7 +18,7 @@ from grpc_reflection.v1alpha import reflection
 
 from service.config import Settings
 from service.ports import ReportGenerator
-from service.servicer import SERVICE, ReportServicer
+from service.rpc.servicer import SERVICE, ReportServicer
 
 logger = logging.getLogger(__name__)
 

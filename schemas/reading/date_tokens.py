@@ -1,6 +1,6 @@
 """The tokens of a text as dates see it: what each word or figure can be, and the number, month or years it tells.
 
-Owns the words and signs; how tokens make a date is `schemas/dates.py`. Run: `[token.letter for token in tokens("from 5 to 11 october 2026")]`.
+Owns the words and signs; how tokens make a date is `schemas/reading/dates.py`. Run: `[token.letter for token in tokens("from 5 to 11 october 2026")]`.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
-from schemas.number_words import word_mentions
+from schemas.reading.number_words import word_mentions
 
 _MONTHS = (
     "january february march april may june july august september october november december",

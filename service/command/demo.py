@@ -2,7 +2,7 @@
 
 Owns: the two notes (one English, one Spanish) and how a report is shown to a newcomer.
 Does not know: anything a client outside this repository would not: it starts `escribano serve` and calls its port.
-Run: `python -m service.demo`; exit code 0 if both reports are valid.
+Run: `python -m service.command.demo`; exit code 0 if both reports are valid.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.panel import Panel
 
-from service import terminal
 from service.client import ReportClient, ReportError
+from service.command import terminal
 from service.result import GenerationResult
 
 SCHEMA_ID = "agent_status"
@@ -71,7 +71,7 @@ def running_server() -> Iterator[str]:
     Raises:
         ServerFailed: it ended before it was listening.
     """
-    command = [sys.executable, "-m", "service.cli", "serve", "--host", "127.0.0.1", "--port", "0"]
+    command = [sys.executable, "-m", "service.command.cli", "serve", "--host", "127.0.0.1", "--port", "0"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         try:
             yield _target_of(process)

@@ -17,10 +17,11 @@ import grpc
 from google.protobuf.message import Message
 
 from schemas.canonical import canonical_json
-from service import rpc_status, wire
 from service.errors import DeadlineExceeded, Failure, RequestInvalid, ShuttingDown, failure_of
 from service.pb.escribano.v1 import report_pb2 as pb
 from service.ports import ReportGenerator, schema_info
+from service.rpc import status as rpc_status
+from service.rpc import wire
 
 logger = logging.getLogger(__name__)
 

@@ -3,7 +3,7 @@
 Owns the forms of dates, periods and weeks, and what is left to the reader: the year of "14 October", the month of "the 22nd". Candidates, not choices: where words can be
 read in two ways ("4/5/2026") both are given. Time is linear in the text, whatever it holds, but for a logarithm. Run: `dates("from 5 to 11 October 2026, due the 22nd")`.
 
-A text becomes a string of letters, one for each token (`schemas/date_tokens.py`: D a day, M a month, Y a year, c "to", o "of", ...), and a form is a regular expression over these.
+A text becomes a string of letters, one for each token (`schemas/reading/date_tokens.py`: D a day, M a month, Y a year, c "to", o "of", ...), and a form is a regular expression over these.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from enum import IntEnum
 
-from schemas.date_tokens import Token, tokens
-from schemas.folding import flat_with_places
+from schemas.reading.date_tokens import Token, tokens
+from schemas.reading.folding import flat_with_places
 
 FAR_DAYS = 200
 """A day without a year is in a year that brings it at most this near to a day that has one; where there is none, in any year that is named."""

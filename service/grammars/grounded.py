@@ -1,9 +1,9 @@
 """Grounded grammars: a schema and the texts of one request, so that values come from the text.
 
 Owns the rules for leaves by their ``x-grounding``: *extract* leaves are spans of whole words of the texts, *normalize* leaves are dates, times and numbers that can be
-read in them (`schemas/readers.py`, `schemas/dates.py`, `schemas/clock.py`), answers that they give (`schemas/truths.py`) and words that fit a pattern once in small letters, capitals or joined; codes of currencies are ones that they name (`schemas/currencies.py`), everything else is the schema's own. Where something may be left out or null, it is
+read in them (`schemas/reading/numbers.py`, `schemas/reading/dates.py`, `schemas/reading/clock.py`), answers that they give (`schemas/reading/truths.py`) and words that fit a pattern once in small letters, capitals or joined; codes of currencies are ones that they name (`schemas/reading/currencies.py`), everything else is the schema's own. Where something may be left out or null, it is
 when the texts offer nothing for what it cannot do without. A sub-schema without a grounded leaf, an object that takes properties of any name and an array
-with ``prefixItems`` are left to the JSON compiler, inline. What is so whatever the texts are is `service/outline.py`; how a text is cut and read is `service/sources.py`.
+with ``prefixItems`` are left to the JSON compiler, inline. What is so whatever the texts are is `service/grammars/outline.py`; how a text is cut and read is `service/grammars/sources.py`.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from json.encoder import encode_basestring_ascii
 from typing import TypeVar
 
 from schemas.canonical import canonical_json
-from schemas.currencies import KNOWN
-from service.outline import (
+from schemas.reading.currencies import KNOWN
+from service.grammars.outline import (
     Judge,
     Outline,
     Schema,
@@ -30,7 +30,7 @@ from service.outline import (
     is_list,
     may_have_spaces,
 )
-from service.sources import Sources
+from service.grammars.sources import Sources
 
 MAX_GRAMMAR_CHARS = 4_000_000
 MAX_TRIED = 2_000_000

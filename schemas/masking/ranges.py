@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from fractions import Fraction
 
 from schemas.canonical import Json
-from schemas.rewrite import Node, having
+from schemas.masking.rewrite import Node, having
 
 MASKED_INTEGER_LIMIT = 2**53
 MASKED_NUMBER_LIMIT = 1e15

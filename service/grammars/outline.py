@@ -1,7 +1,7 @@
 """Outlines: what a grounded grammar asks of a schema whatever the texts are, found out once for each schema.
 
 Owns which sub-schemas have grounded leaves, which of them our own rules can write (closed objects, lists, alternatives, scalars) and which are left to the JSON
-compiler, and what a leaf accepts. Knows no text; what a request adds is `service/grounded.py`.
+compiler, and what a leaf accepts. Knows no text; what a request adds is `service/grammars/grounded.py`.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, TypeVar
 
-from schemas.currencies import KNOWN
 from schemas.formats import CHECKS
+from schemas.reading.currencies import KNOWN
 from schemas.validation import validator
 
 Schema = dict[str, Any]

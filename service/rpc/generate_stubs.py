@@ -2,7 +2,7 @@
 
 Owns: which files are generated and how their imports read (`service.pb.escribano.v1`, not `escribano.v1`).
 Does not know: what is in the proto.
-Run: `python -m service.generate_stubs` to write; with `--check` to list stale files and exit 1 if there are any.
+Run: `python -m service.rpc.generate_stubs` to write; with `--check` to list stale files and exit 1 if there are any.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 PROTO = ROOT / "proto"
 PB = ROOT / "service" / "pb"
 
@@ -35,7 +35,7 @@ def main(argv: list[str] | None = None) -> int:
         return 0
     stale = sorted(find_stale(stubs))
     for path in stale:
-        print(f"stale: {path.relative_to(ROOT)} (run python -m service.generate_stubs)", file=sys.stderr)
+        print(f"stale: {path.relative_to(ROOT)} (run python -m service.rpc.generate_stubs)", file=sys.stderr)
     return 1 if stale else 0
 
 

@@ -1,7 +1,7 @@
 """A schema unfolded into places, each a list of alternatives of one type.
 
 Owns the walk from the root through $ref, allOf and every choice; what cannot be kept exactly is noted as checked, and
-places where a key might occur twice as repeatable. Knows not how a mask schema is written (schemas/mask.py does).
+places where a key might occur twice as repeatable. Knows not how a mask schema is written (schemas/masking/mask.py does).
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from typing import Any
 import jsonschema_rs
 
 from schemas.canonical import Json
-from schemas.forms import Form, form_of, types_of
 from schemas.grounding import ANNOTATION, grounding_of
+from schemas.masking.forms import Form, form_of, types_of
+from schemas.masking.rewrite import ANNOTATIONS, Branch, Choice, Domain, Node, choices, equality_key
 from schemas.nodes import Schema, ref_parts, resolve
 from schemas.ordering import ROOT_URI, absolute
-from schemas.rewrite import ANNOTATIONS, Branch, Choice, Domain, Node, choices, equality_key
 from schemas.validation import validator
 from schemas.violation import pointer
 

@@ -11,8 +11,8 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from schemas.dates import DateMention, Told, date_mentions
-from schemas.folding import flat_with_places
+from schemas.reading.dates import DateMention, Told, date_mentions
+from schemas.reading.folding import flat_with_places
 
 MOST_CLOCKS = 64
 """How many times of the texts, the first ones, can be those of a moment."""

@@ -1,0 +1,1 @@
+"""The command line, `escribano` (`cli.py`), and what it shows."""

@@ -1,0 +1,1 @@
+"""The gRPC server: its process (`server.py`), the methods (`servicer.py`), and what goes over the wire."""

@@ -1,0 +1,1 @@
+"""Weights on disk: a base (`checkpoint.py`) and its adapters (`adapters.py`)."""
