@@ -11,15 +11,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 GENERATED = "service.pb"
 GRPC = ("grpc", "grpc_health", "grpc_reflection", "grpc_status", "grpc_tools", "google")
-MAY_USE_GRPC = {
-    "service.rpc.status",
-    "service.client",
-    "service.rpc.servicer",
-    "service.rpc.server",
-    "service.rpc.generate_stubs",
-    "service.rpc.wire",
-}
-MAY_USE_PB = {"service.rpc.wire", "service.rpc.status", "service.rpc.servicer", "service.client", "service.rpc.server"}
+AT_THE_EDGE = ("service.rpc", "service.client")
 USES_SERVICE = {"training.measure.evaluate", "training.measure.bench", "training.measure.calibration", "training.measure.peers.comparison", "training.measure.masks", "training.measure.passes", "training.measure.load", "training.measure.scaling", "training.bundle"}
 LAZY = {"training.cli", "training.cli_measure", "training.options"}
 """Modules whose top level must stay light."""
@@ -86,12 +78,12 @@ def test_only_what_measures_imports_the_service(name: str) -> None:
     assert not breaches(name, "service", "tests")
 
 
-@pytest.mark.parametrize("name", [n for n in MODULES if n not in MAY_USE_GRPC])
+@pytest.mark.parametrize("name", [n for n in MODULES if not within(n, *AT_THE_EDGE)])
 def test_grpc_stays_at_the_edge(name: str) -> None:
     assert not breaches(name, *GRPC)
 
 
-@pytest.mark.parametrize("name", [n for n in MODULES if n not in MAY_USE_PB])
+@pytest.mark.parametrize("name", [n for n in MODULES if not within(n, *AT_THE_EDGE)])
 def test_generated_messages_stay_at_the_edge(name: str) -> None:
     assert not breaches(name, GENERATED)
 
