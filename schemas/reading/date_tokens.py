@@ -37,6 +37,8 @@ _ID_BEFORE = re.compile(r"([^\W\d_]+)[-_]\Z")
 
 _TOKEN = re.compile(
     r"""
+    (?P<listed>(?m:^)[\s>*•-]*\d{1,2}\))
+    |[^\S\n]*(?:
     (?P<plain>[^\W\d_]{3,}+(?=[\s,;!?)]))
     |(?P<iso>(?<!\d)\d{4}(?P<m1>[-/.])\d{1,2}(?P=m1)\d{1,2}(?!\d))
     |(?P<dmy>(?<!\d)\d{1,2}(?P<m2>[-/.])\d{1,2}(?P=m2)(?:\d{4}|\d{2})(?!\d))
@@ -46,7 +48,7 @@ _TOKEN = re.compile(
     |(?P<my>(?<!\d)(?:0?[1-9]|1[0-2])[-/.](?:19|20)\d\d(?!\d))
     |(?P<dm>(?<!\d)\d{1,2}/\d{1,2}(?![\d/]))
     |(?P<quarter>(?<![^\W\d_])[qt]\s?[1-4](?!\d)|(?<!\w)[1-4]\s?[qt](?!\w)|(?<![^\W\d_])[hs]\s?[12](?!\d)|(?<!\w)[12]\s?[hs](?!\w))(?:(?:[-/]|\s?['’])(?P<short_of_quarter>\d\d)(?!\d))?
-    |(?P<item>\(\d{1,2}\)|\#\s?\d+|(?m:^)[\s>*•-]*\d{1,2}\))
+    |(?P<item>\(\d{1,2}\)|\#\s?\d+)
     |(?P<short>(?:['’]|\bfy\s?)(?:(?:19|20)\d\d|\d\d)(?!\d))
     |(?P<year>(?<![\w.,])(?:19|20)\d\d(?!\d|[.,]\d))
     |(?P<nth>\d{1,2}(?:\.?[ºª°]|(?:st|nd|rd|th|ro|er|do|to|vo|mo)\b))
@@ -55,7 +57,7 @@ _TOKEN = re.compile(
     |(?P<word>w/c|[^\W\d_]+)
     |(?P<to>[-–—→/&]|\.{2,}|…)
     |(?P<of>[,.()])
-    |(?P<other>[^\s\w]|_)
+    |(?P<other>[^\s\w]|_))
     """,
     re.VERBOSE,
 )
@@ -88,8 +90,10 @@ def tokens(words: str) -> Iterator[Token]:
     runs = _number_runs(words)
     at = 0
     while found := _TOKEN.search(words, at):
-        start, at = found.span()
-        if start in runs and found.lastgroup in ("plain", "word") and found[0] not in _PERIODS and found[0] not in _ORDINALS:
+        said, at = found[0].lstrip(), found.end()
+        start = at - len(said)
+        is_word = found.lastgroup in ("plain", "word")
+        if is_word and start in runs and said not in _PERIODS and said not in _ORDINALS:
             at, values = runs[start]
             days = tuple(v for v in values if 1 <= v <= 31)
             ordinal = _TOKEN.match(words, at + 1) if any(v in (20, 30) for v in days) and words[at : at + 1] in (" ", "-") else None
@@ -97,8 +101,11 @@ def tokens(words: str) -> Iterator[Token]:
                 at, days = ordinal.end(), tuple(v + _ORDINALS[ordinal[0]] for v in days if v in (20, 30))
             years = tuple(v for v in values if 1990 <= v <= 2099)
             yield Token("B" if days and years else "Y" if years else "D" if days else "x", start, at, days, years=years)
+        elif is_word:
+            meaning = _MEANINGS.get(said)
+            yield _ANY_WORD if meaning is None else Token(meaning[0], start, at, meaning[1], meaning[2], months=meaning[3], word=said)
         else:
-            yield _token(found, words)
+            yield _token(found, said, start, words)
 
 
 def _number_runs(words: str) -> dict[int, tuple[int, list[int]]]:
@@ -110,11 +117,9 @@ def _number_runs(words: str) -> dict[int, tuple[int, list[int]]]:
     return {start: (end, sorted(set(values))) for start, (end, values) in runs.items()}
 
 
-def _token(found: re.Match[str], words: str) -> Token:
-    kind, said, (start, end) = str(found.lastgroup), found[0], found.span()
-    if kind in ("plain", "word"):
-        letter, days, month, months = _meaning(said)
-        return _ANY_WORD if letter == "x" else Token(letter, start, end, days, month, months=months, word=said)
+def _token(found: re.Match[str], said: str, start: int, words: str) -> Token:
+    """The token of figures and marks."""
+    kind, end = str(found.lastgroup), found.end()
     parts = [int(p) for p in _FIGURES.findall(said)] if kind != "figure" and len(said) < 40 else [0]
     if kind in ("iso", "dmy", "named", "american", "dm"):
         return Token("N" if kind == "dm" else "I", start, end, dated=tuple(_numeric(kind, parts, said)))
@@ -154,21 +159,6 @@ def _numeric(kind: str, parts: list[int], said: str) -> Iterator[tuple[int | Non
             yield year, month, day
 
 
-def _meaning(word: str) -> tuple[str, tuple[int, ...], int, int]:
-    """(letter, days, month, months) of a word; a weekday's number stands among the days."""
-    if months := months_named(word):
-        return "M", (), months[0], 0
-    if word in _ORDINALS:
-        return "D", (_ORDINALS[word],), 0, 0
-    if word in _PERIODS:
-        return "u", (), 0, _PERIODS[word]
-    if word in _WEEKISH:
-        return "k", (), 0, 0
-    if (weekday := _WEEKDAYS_NAMED.get(word)) is not None:
-        return "W", (weekday,), 0, 0
-    return "t" if word in _THE else "o" if word in _OF else "c" if word in _TO else "x", (), 0, 0
-
-
 def months_named(word: str) -> tuple[int, ...]:
     """The months whose name begins with a word of at least three letters, 1 for January."""
     return _MONTHS_NAMED.get(word, ())
@@ -186,3 +176,10 @@ def _prefixes(names: Iterable[str]) -> dict[str, tuple[int, ...]]:
 
 _MONTHS_NAMED = {word: tuple(number + 1 for number in numbers) for word, numbers in _prefixes(_MONTHS).items()} | dict.fromkeys(("sept", "setiembre", "set"), (9,))
 _WEEKDAYS_NAMED = {word: numbers[0] for word, numbers in _prefixes(_WEEKDAYS).items()}
+_MEANINGS: dict[str, tuple[str, tuple[int, ...], int, int]] = {
+    **{word: ("c", (), 0, 0) for word in _TO}, **{word: ("o", (), 0, 0) for word in _OF}, **{word: ("t", (), 0, 0) for word in _THE},
+    **{word: ("W", (number,), 0, 0) for word, number in _WEEKDAYS_NAMED.items()}, **{word: ("k", (), 0, 0) for word in _WEEKISH},
+    **{word: ("u", (), 0, months) for word, months in _PERIODS.items()}, **{word: ("D", (day,), 0, 0) for word, day in _ORDINALS.items()},
+    **{word: ("M", (), months[0], 0) for word, months in _MONTHS_NAMED.items()},
+}  # fmt: skip
+"""(letter, days, month, months) of each word that has a meaning, of several the last one here; a weekday's number stands among the days."""
