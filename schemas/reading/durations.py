@@ -18,7 +18,7 @@ from schemas.reading.number_words import word_mentions
 _UNITS = {
     "ms": ("ms", "msec", "msecs", "millisecond", "milliseconds", "milisegundo", "milisegundos"), "s": ("s", "sec", "secs", "seg", "segs", "second", "seconds", "segundo", "segundos"),
     "min": ("min", "mins", "minute", "minutes", "minuto", "minutos"), "h": ("h", "hr", "hrs", "hs", "hour", "hours", "hora", "horas"), "d": ("day", "days", "dia", "dias"),
-    "w": ("week", "weeks", "semana", "semanas"), "mo": ("month", "months", "mes", "meses"), "y": ("year", "years", "ano", "anos"),
+    "w": ("week", "weeks", "wk", "wks", "semana", "semanas"), "mo": ("month", "months", "mes", "meses"), "y": ("year", "years", "yr", "yrs", "ano", "anos"),
 }  # fmt: skip
 _UNIT_OF = {word: unit for unit, words in _UNITS.items() for word in words}
 _MILLISECONDS = {"ms": 1, "s": 1000, "min": 60_000, "h": 3_600_000, "d": 86_400_000}
@@ -28,11 +28,28 @@ _LEAST_SHARE = Decimal("0.5")
 _ORDER = tuple(_UNITS)
 _LETTERS = {"y": "Y", "mo": "M", "w": "W", "d": "D", "h": "H", "min": "M", "s": "S"}
 _UNIT = re.compile(rf"[\s-]?({'|'.join(sorted(_UNIT_OF, key=len, reverse=True))})(?![^\W_])")
-_FIGURE = re.compile(r"(?<![\w.,])(?:\d{1,3}(?:[.,]\d{3})+|\d{1,9}(?:[.,]\d{1,3})?)(?!\d)")
-_GROUPED = re.compile(r"\d{1,3}(?:[.,]\d{3})+")
+_MOST = 10**9
+"""Amounts from here on are no duration that anybody tells."""
+_GROUPED = re.compile(r"(\d{1,3}(?:[.,'’\u00a0\u202f ]\d{3}){1,3})([.,]\d{1,6})?")
+_FIGURE = re.compile(rf"(?<![\w.,:'’])(?:{_GROUPED.pattern}|\d{{1,9}}(?:[.,]\d{{1,6}})?)(?!\d)")
 _SHORT = re.compile(r"(?<![\w.,])(\d{1,3})\s?h\s?(\d{1,2})\s?m(?:in)?(?![^\W_])")
-_ONE = re.compile(r"(?<!half )\ban?(?=\s(?:second|minute|hour|day)\b)")
-_HALF = re.compile(r"\b(?:(half an?|medi[ao])\s(hour|minute|second|day|year|hora|minuto|segundo|dia|ano)\b|(?P<more>and a half|y medi[ao])\b)")
+_ONE = re.compile(r"(?<!half )(?<! of )\ban?(?=\s(?:second|minute|hour|day|week|month|year)\b)")
+_SHARES = {
+    "half": "0.5", "half a": "0.5", "half an": "0.5", "media": "0.5", "medio": "0.5", "quarter": "0.25", "quarter of a": "0.25", "quarter of an": "0.25", "cuarto de": "0.25",
+    "three quarters of a": "0.75", "three quarters of an": "0.75", "tres cuartos de": "0.75",
+}  # fmt: skip
+_SHARE = re.compile(rf"\b({'|'.join(sorted(_SHARES, key=len, reverse=True))})[\s-](hour|minute|second|day|year|hora|minuto|segundo|dia|ano)\b")
+_AND_HALF = r"\s(?:and a half|y medi[ao])\b"
+_ONE_AND_HALF = re.compile(rf"\b(?:an?\s|una?\s)?(hour|minute|day|week|month|year|hora|minuto|dia|semana|mes|ano){_AND_HALF}")
+_FEW = {
+    word: number
+    for words in (("one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"), ("una", "dos", "tres", "cuatro", "cinco", "seis", "siete", "ocho", "nueve", "diez"))
+    for number, word in enumerate(words, 1)
+}  # fmt: skip
+_SOME_AND_HALF = re.compile(rf"\b(\d{{1,4}}|{'|'.join(_FEW)}){_AND_HALF}[\s-]({'|'.join(sorted(_UNIT_OF, key=len, reverse=True))})(?![^\W_])")
+_MORE = re.compile(_AND_HALF)
+_SHARE_AT_END = re.compile(r"(?:half|halfway|medi[ao]|mitad|quarters?|cuart[oa]s?|thirds?|terci[oa]s?)\Z")
+_WRITTEN = re.compile(r"\bP(?:\d+[YMWD])*(?:T(?:\d+[HMS])+)?(?![^\W_])")
 _BETWEEN = re.compile(r"\s?(?:,|and|y|with|con)?\s*")
 
 
@@ -74,12 +91,18 @@ class Duration:
 
 
 def _iso(parts: Sequence[tuple[Decimal, str]]) -> str:
-    """Whole amounts with their letters; of what is not whole, the empty text."""
+    """Whole amounts with their letters, zeros between them as ISO 8601 wants it; of what is not whole, the empty text."""
     if any(amount != amount.to_integral_value() for amount, _ in parts):
         return ""
-    days = "".join(f"{int(amount)}{_LETTERS[unit]}" for amount, unit in parts if unit in ("y", "mo", "w", "d"))
-    times = "".join(f"{int(amount)}{_LETTERS[unit]}" for amount, unit in parts if unit in ("h", "min", "s"))
+    told = {unit: int(amount) for amount, unit in parts}
+    days, times = (_letters(told, units) for units in (("w",) if "w" in told else ("y", "mo", "d"), ("h", "min", "s")))
     return f"P{days}{'T' if times else ''}{times}"
+
+
+def _letters(told: dict[str, int], units: Sequence[str]) -> str:
+    """From the first of the units that is told to the last one."""
+    places = [place for place, unit in enumerate(units) if unit in told]
+    return "".join(f"{told.get(unit, 0)}{_LETTERS[unit]}" for unit in units[places[0] : places[-1] + 1]) if places else ""
 
 
 def durations(text: str) -> list[Duration]:
@@ -88,8 +111,9 @@ def durations(text: str) -> list[Duration]:
 
 
 def iso_durations(text: str) -> Iterator[tuple[str, int, int]]:
-    """Each duration as format ``duration`` writes it, with its characters."""
-    return ((written, duration.start, duration.end) for duration in durations(text) for written in dict.fromkeys(duration.iso()) if written)
+    """Each duration as format ``duration`` writes it, with its characters; what is written so already is one too."""
+    yield from ((found[0], found.start(), found.end()) for found in _WRITTEN.finditer(text) if found[0] != "P")
+    yield from ((written, duration.start, duration.end) for duration in durations(text) for written in dict.fromkeys(duration.iso()) if written)
 
 
 @lru_cache(maxsize=8)
@@ -100,29 +124,34 @@ def _durations(text: str) -> tuple[Duration, ...]:
 
 
 def _pieces(words: str) -> Iterator[Duration]:
-    """A number and a unit; half of one; one and a half."""
+    """A number and a unit; a share of one; one and a half."""
     alone = ((Decimal(1), found.start(), found.end()) for found in _ONE.finditer(words))
     said = [(amount, found.start(), found.end()) for found in _FIGURE.finditer(words) for amount in _amounts(found[0])]
-    for amount, start, end in (*said, *alone, *word_mentions(words)):
+    in_words = [(amount, start, end) for amount, start, end in word_mentions(words) if not _SHARE_AT_END.search(words, start, end)]
+    for amount, start, end in (*said, *alone, *in_words):
         unit = _UNIT.match(words, end)
-        if unit and amount >= 0:
+        if unit and 0 <= amount < _MOST:
             name = _UNIT_OF[unit[1]]
             yield Duration(((amount, name),), start, unit.end())
-            half = _HALF.match(words, unit.end() + 1)
-            if half and half["more"]:
+            half = _MORE.match(words, unit.end())
+            if half:  # two hours and a half
                 yield Duration(((amount + Decimal("0.5"), name),), start, half.end())
     for found in _SHORT.finditer(words):
         yield Duration(((Decimal(found[1]), "h"), (Decimal(found[2]), "min")), found.start(), found.end())
-    for found in _HALF.finditer(words):
-        if not found["more"]:
-            yield Duration(((Decimal("0.5"), _UNIT_OF[found[2]]),), found.start(), found.end())
+    for found in _SHARE.finditer(words):
+        yield Duration(((Decimal(_SHARES[found[1]]), _UNIT_OF[found[2]]),), found.start(), found.end())
+    for found in _SOME_AND_HALF.finditer(words):
+        amount = _FEW[found[1]] if found[1] in _FEW else int(found[1])
+        yield Duration(((amount + Decimal("0.5"), _UNIT_OF[found[2]]),), found.start(), found.end())
+    for found in _ONE_AND_HALF.finditer(words):
+        yield Duration(((Decimal("1.5"), _UNIT_OF[found[1]]),), found.start(), found.end())
 
 
 def _amounts(figure: str) -> Iterator[Decimal]:
-    """What digits can mean: "1,234" is 1234 and 1.234."""
-    if _GROUPED.fullmatch(figure):
-        yield Decimal(re.sub("[.,]", "", figure))
-    if figure.count(".") + figure.count(",") <= 1:
+    """What digits can mean: "1,234" is 1234 and 1.234, "1.234,5" is 1234.5."""
+    if grouped := _GROUPED.fullmatch(figure):
+        yield Decimal(re.sub(r"\D", "", grouped[1]) + (grouped[2] or "").replace(",", "."))
+    if re.fullmatch(r"\d+(?:[.,]\d+)?", figure):
         yield Decimal(figure.replace(",", "."))
 
 

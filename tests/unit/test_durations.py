@@ -47,6 +47,22 @@ seis meses | 6 | 180 | P6M
 1 year | 1 | 365 12 | P1Y
 2 months and 3 days | 2 3 | 63 | P2M3D
 20 min and 1 h | 20 1 | 80 | PT20M PT1H
+two and a half hours | 150 9000 2.5 | 180000 | PT2H30M
+dos y media horas | 150 | 180000 | PT2H30M
+2 horas y media | 150 2 2.5 | 180000 | PT2H PT2H30M
+a half-hour outage | 30 1800 | 180000 | PT30M
+three quarters of an hour | 45 2700 | 270000 | PT45M
+un cuarto de hora | 15 900 | 90000 | PT15M
+1 hour and 30 seconds | 3630 | 90 | PT1H0M30S
+1 year and 3 days | 1 3 | 368 | P1Y0M3D
+at 14:30 h | 14 30 | 1800 108000 | -
+12 400 s | 12400 12400000 | 400000 | PT12400S
+1'500 s | 1500 1500000 25 | 500000 | PT1500S
+1.200,5 s | 1200.5 1200500 | 500 | -
+a week, 3 yrs, 2 wks | 3 2 | 21 | P1W P3Y P2W
+P3D or PT1H | 3 1 | 72 | P3D PT1H
+1,000,000,000,000,000,000,000,000,000 ms | 1000000000000 | 7 | -
+hundred hundred hundred hundred hundred hundred hundred hundred days | | 100 | -
 5 agents | 5 | 300 5000 | -
 3 mins 12 tasks | 3 180 12 | 192 720 | PT3M
 room 4h | 4 240 | 4000 | PT4H
