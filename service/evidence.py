@@ -22,7 +22,6 @@ from schemas.nodes import Schema
 from schemas.reading.clock import moments, times
 from schemas.reading.dates import Told, date_mentions
 from schemas.reading.durations import iso_durations
-from schemas.reading.folding import flat, flat_with_places
 from schemas.reading.numbers import number_mentions
 from schemas.reading.truths import truths
 from service.grammars.sources import edges
@@ -179,16 +178,10 @@ class _Finder:
         return tuple(Span(source, truth.start, truth.end) for source, text in self.texts.items() for truth in truths(text) if truth.value is value)
 
     def forms(self, value: str) -> tuple[Span, ...]:
-        """The places whose words are those of an id, whatever stands between them and however they are written."""
-        parts = re.findall(r"[^\W_]+", flat(value))
-        if not parts:
-            return ()
-        pattern, found = re.compile(r"[\W_]*".join(map(re.escape, parts))), list[Span]()
-        for source, text in self.texts.items():
-            words, places = flat_with_places(text)
-            spans = (Span(source, places[m.start()], places[m.end() - 1] + 1) for m in pattern.finditer(words))
-            found += [span for span in spans if {span.start, span.end} <= self._edges[source]]
-        return tuple(found)
+        """The places where the value stands in other letters, small or capital."""
+        pattern = re.compile(re.escape(value), re.IGNORECASE)
+        spans = (Span(source, m.start(), m.end()) for source, text in self.texts.items() for m in pattern.finditer(text))
+        return tuple(span for span in spans if value and {span.start, span.end} <= self._edges[span.source])
 
     @cached_property
     def _moments(self) -> dict[str, set[Span]]:

@@ -1,23 +1,24 @@
 """Clock: the times of day that can be read in texts, English and Spanish, and with a day the moments they tell.
 
 Owns the forms of times and time zones. Candidates, not choices: "at 9" may be 09:00 or 21:00, and a time may belong to any day that is told. RFC 3339 wants an offset:
-it is the one told beside the time, else one told anywhere in the texts, else Z, for a time that no text gives a zone is taken as UTC. Nothing is converted from one zone to another.
+it is the one told beside the time, else one told anywhere in the texts or Z: a time that no text gives a zone is taken as UTC. Nothing is converted from one zone to another.
 Time is linear in the text, whatever it holds. Run: `moments(("down on 3 October 2026 at 2:30 pm UTC",))`.
 """
 
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from schemas.reading.dates import DateMention, Told, date_mentions
-from schemas.reading.folding import flat_with_places
+from schemas.reading.folding import flat_with_places, whole
 
 MOST_CLOCKS = 64
-"""How many times of the texts, the first ones, can be those of a moment."""
+"""How many times of the texts, the first ones, may be of a day that does not stand beside them."""
 MOST_MOMENTS = 4096
-"""How many moments the texts can tell: where there are more, each time keeps the days that stand nearest to it."""
+"""How many moments the texts can tell so: where there are more, each time keeps the days that stand nearest to it."""
 
 _ENGLISH = ("one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
 _SPANISH = ("una", "dos", "tres", "cuatro", "cinco", "seis", "siete", "ocho", "nueve", "diez", "once", "doce")
@@ -46,20 +47,25 @@ _PART = (
 )
 _HALF = r"\s(?:[ap]\.?\s?m\b|in\sthe\s(?:morning|afternoon|evening)\b|at\snight\b|(?:de|por)\sla\s(?:manana|madrugada|tarde|noche)\b)"
 """What makes hours in words a time of day: which half of it they are of."""
-_ZONE = rf"\s?[(\[]?(?:hora\s)?(?:(?P<offset>[+−-](?:0\d|1[0-4]):?[0-5]\d)(?!\d)|(?P<zone>{_any(_ZONES)})(?![^\W_])(?P<shift>\s?[+−-]\d{{1,2}}(?::?[0-5]\d)?)?)"
+_OFFSET = r"(?:0\d|1[0-4]):?[0-5]\d"
+_AFTER_SECONDS = r"(?:(?<=:\d\d:\d\d)|(?<=:\d\d[.,]\d{3})|(?<=t\d\d:\d\d))"
+"""Where a minus is the sign of an offset: "09:00-12:00" is two times."""
+_ZONE = rf"\s?[(\[]?(?:hora\s)?(?:(?P<offset>\+{_OFFSET}|{_AFTER_SECONDS}[−-]{_OFFSET}|[−-](?:0\d|1[0-4])[0-5]\d)(?![\d:])|(?P<zone>{_any(_ZONES)})(?![^\W_])(?P<shift>\s?[+−-]\d{{1,2}}(?::?[0-5]\d)?)?)"
 _ALONE = rf"(?:(?:on|el|del|sharp|today|tomorrow|yesterday|hoy|ayer|and|y|to|a)\b|(?:{_any(_ZONES)})(?![^\W_]))"
 """What may follow a bare hour, which anything else makes a count: "at 9 on Monday", "at 9 agents"."""
 _CLOCK = re.compile(
     rf"""
     (?:
       (?<![\d:.,])(?P<hour>[01]?\d|2[0-3]):(?P<minute>[0-5]\d)(?::(?P<second>[0-5]\d)(?:[.,](?P<fraction>\d{{1,9}}))?)?(?![\d:])(?:\s?(?:h|hs|hrs|hours|horas)\b)?
-      |(?<![\w:.,])(?P<hour_h>[01]?\d|2[0-3])\s?h\s?(?P<minute_h>[0-5]\d)\b
+      |(?<![\w:.,])(?P<hour_h>[01]?\d|2[0-3])\s?h\s?(?P<minute_h>[0-5]\d)\b(?!\s?m)
       |(?<![\w:.,])(?P<hour_dot>[01]?\d|2[0-3])\.(?P<minute_dot>[0-5]\d)(?=\s?(?:[ap]\.?\s?m\b|h\b|hs\b|hrs\b|horas\b))(?:\s?(?:h|hs|hrs|horas)\b)?
       |(?<![\w:.,])(?P<military>(?:[01]\d|2[0-3])[0-5]\d)(?=\s?(?:h\b|hrs\b|hours\b|z\b|utc\b|gmt\b))(?:\s?(?:h|hrs|hours)\b)?
-      |(?<![\w:.,/-])(?P<even>1[0-2]|0?[1-9])(?=\s?(?:[ap]\.?\s?m\b|o['’]clock\b|en\spunto\b|de\sla\s(?:manana|madrugada|tarde|noche)\b))(?:\s?(?:o['’]clock|en\spunto))?
+      |(?<![\w:.,/-])(?P<even>1[0-2]|0?[1-9])(?=\s?(?:o['’]clock\b|en\spunto\b|[ap]\.?\s?m\b)|{_HALF})(?:\s?(?:o['’]clock|en\spunto))?
+      |(?P<at_dot>{_AT})(?P<hour_at>[01]?\d|2[0-3])\.(?P<minute_at>[0-5]\d)\b(?![.,]?\d|\s?%)
+      |(?P<at_four>{_AT})(?P<four>0\d[0-5]\d)\b(?!\s?(?:%|[a-z]))
+      |(?P<las>\blas?\s)?\b(?P<hour_y>1[0-2]|[1-9]|{_any(_SPANISH)})\s(?P<y>y|menos)\s(?P<minute_y>{_any(_MINUTES)})\b(?(las)|(?={_HALF}))
       |(?P<at>{_AT})(?P<plain>[01]?\d|2[0-3])(?:\s?(?:h|hs|hrs|horas)\b)?(?![\w/%:]|[.,-]\d|\s?(?:%|(?!{_ALONE})[a-z]))
       |\b(?P<past>{_any(_MINUTES)})(?:\sminutes)?\s(?P<to>past|to)\s(?P<hour_past>1[0-2]|[1-9]|{_any(_ENGLISH)})\b
-      |(?P<las>\blas?\s)?\b(?P<hour_y>1[0-2]|[1-9]|{_any(_SPANISH)})\s(?P<y>y|menos)\s(?P<minute_y>{_any(_MINUTES)})\b(?(las)|(?={_HALF}))
       |(?P<at_word>{_AT})?\b(?P<word>{_any(_HOURS)})(?(at_word)(?={_HALF}|\s(?:o['’]clock|en\spunto)\b|[.,;!?)]|$|\n)|(?={_HALF}|\s(?:o['’]clock|en\spunto)\b))(?:\s(?:o['’]clock|en\spunto))?
       |\b(?P<named>noon|midday|midnight|mediodia|medianoche)\b
     )(?:{_PART})?(?:{_ZONE})?
@@ -104,20 +110,24 @@ def times(texts: Sequence[str]) -> list[Moment]:
 
 def moments(texts: Sequence[str]) -> list[Moment]:
     """Each day with each time, as format ``date-time`` writes it, ``2026-10-03T14:30:00Z``; those of a day beside the time are among them in any case."""
-    clocks = clock_mentions(texts)[:MOST_CLOCKS]
-    days = [day for day in date_mentions(texts) if day.told in (Told.DAY, Told.BARE_DAY)] if clocks else []
-    kept = max(1, MOST_MOMENTS // max(1, len(clocks)))
+    clocks = clock_mentions(texts)
+    days = sorted((day for day in date_mentions(texts) if day.told in (Told.DAY, Told.BARE_DAY)), key=lambda day: (day.text, day.start)) if clocks else []
+    places = [(day.text, day.start) for day in days]
+    some = {(clock.text, clock.start) for clock in clocks[: 2 * MOST_CLOCKS]}
+    kept = max(1, MOST_MOMENTS // max(1, len(some)))
+    told = tuple(dict.fromkeys((*(offset for clock in clocks for offset in clock.offsets), "Z")))
     found: dict[Moment, None] = {}
     for clock in clocks:
-        nearest = days if len(days) <= kept else sorted(days, key=lambda day, clock=clock: _apart(day, clock))[:kept]  # type: ignore[misc]
+        beside = days[bisect_left(places, (clock.text, clock.start - 2 * _NEAR)) : bisect_left(places, (clock.text, clock.end + _NEAR))]
+        nearest = beside if (clock.text, clock.start) not in some else days if len(days) <= kept else sorted(days, key=lambda day, clock=clock: _apart(day, clock))[:kept]  # type: ignore[misc]
         for day in nearest:
             start, end = _together(day, clock)
-            found |= {Moment(f"{day.day.isoformat()}T{clock.time}{offset}", clock.text, start, end): None for offset in _offsets(clock, clocks)}
+            found |= {Moment(f"{day.day.isoformat()}T{clock.time}{offset}", clock.text, start, end): None for offset in clock.offsets or told}
     return list(found)
 
 
 def _offsets(clock: ClockMention, others: Sequence[ClockMention]) -> tuple[str, ...]:
-    return clock.offsets or tuple(dict.fromkeys(offset for other in others for offset in other.offsets)) or ("Z",)
+    return clock.offsets or tuple(dict.fromkeys((*(offset for other in others for offset in other.offsets), "Z")))
 
 
 def _apart(day: DateMention, clock: ClockMention) -> tuple[bool, int]:
@@ -134,23 +144,28 @@ def _together(day: DateMention, clock: ClockMention) -> tuple[int, int]:
 def _clocks(number: int, text: str) -> Iterator[ClockMention]:
     words, places = flat_with_places(text)
     for found in _CLOCK.finditer(words):
-        start = found.end("at") if found["at"] else found.end("at_word") if found["at_word"] else found.start()
-        end = places[found.end() - 1] + 1
+        start = next((found.end(at) for at in ("at", "at_word", "at_dot", "at_four") if found[at]), found.start())
+        named = found.span("zone") if found["zone"] else None
+        is_zone = named is None or text[places[named[0]] : places[named[1] - 1] + 1].isupper()  # "10:15 Art Smith"
+        end = found.end() if is_zone or named is None else len(words[: named[0]].rstrip(" (["))
+        offsets = _told_offsets(found) if is_zone else ()
         for hour in _hours(found):
-            yield ClockMention(f"{hour:02}:{_minute(found)}", _told_offsets(found), number, places[start], end)
+            yield ClockMention(f"{hour:02}:{_minute(found)}", offsets, number, places[start], whole(text, places[end - 1] + 1))
 
 
 def _hours(found: re.Match[str]) -> list[int]:
     """The hours it may be: of both halves of the day where nothing says which."""
     if found["named"]:
         return [_NAMED[found["named"]]]
-    said = next(found[name] for name in ("hour", "hour_h", "hour_dot", "even", "plain", "word", "hour_past", "hour_y", "military") if found[name])
+    said = next(found[name] for name in ("hour", "hour_h", "hour_dot", "hour_at", "even", "plain", "word", "hour_past", "hour_y", "military", "four") if found[name])
     hour = _HOURS[said] if said in _HOURS else int(said[:2])
     if found["to"] == "to" or found["y"] == "menos":
         hour = (hour - 1) % 12 or 12
     half = found["am"] or found["pm"]
     if half and hour == 12:
         return [0, 12] if half.endswith("manana") else [0] if found["am"] or half.endswith(("night", "noche")) else [12]
+    if half and hour < 6 and half.endswith(("night", "noche")):
+        return [hour]  # "a las 2 de la noche"
     if half:
         return [hour % 12 + (12 if found["pm"] else 0)] if 1 <= hour <= 12 else [hour]
     in_digits = said.isdigit() and (said.startswith("0") or len(said) == 4 or bool(found["hour_h"]) or bool(found["fraction"]))
@@ -159,15 +174,15 @@ def _hours(found: re.Match[str]) -> list[int]:
 
 def _minute(found: re.Match[str]) -> str:
     """Minutes and seconds, ``MM:SS``, with the fraction as it is written."""
-    if found["military"]:
-        return f"{found['military'][2:]}:00"
+    if four := found["military"] or found["four"]:
+        return f"{four[2:]}:00"
     if found["past"]:
         minutes = _MINUTES[found["past"]]
         return f"{60 - minutes if found['to'] == 'to' else minutes:02}:00"
     if found["minute_y"]:
         minutes = _MINUTES[found["minute_y"]]
         return f"{60 - minutes if found['y'] == 'menos' else minutes:02}:00"
-    minute = found["minute"] or found["minute_h"] or found["minute_dot"] or "00"
+    minute = found["minute"] or found["minute_h"] or found["minute_dot"] or found["minute_at"] or "00"
     fraction = f".{found['fraction']}" if found["fraction"] else ""
     return f"{minute}:{found['second'] or '00'}{fraction}"
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from functools import lru_cache
 
-from schemas.reading.folding import flat_with_places
+from schemas.reading.folding import flat_with_places, whole
 from schemas.reading.number_words import word_mentions
 
 _UNITS = {
@@ -120,7 +120,7 @@ def iso_durations(text: str) -> Iterator[tuple[str, int, int]]:
 def _durations(text: str) -> tuple[Duration, ...]:
     words, places = flat_with_places(text)
     pieces = sorted(_pieces(words), key=lambda piece: piece.start)
-    return tuple(Duration(d.parts, places[d.start], places[d.end - 1] + 1) for d in (*pieces, *_together(words, pieces)))
+    return tuple(Duration(d.parts, places[d.start], whole(text, places[d.end - 1] + 1)) for d in (*pieces, *_together(words, pieces)))
 
 
 def _pieces(words: str) -> Iterator[Duration]:

@@ -1,6 +1,6 @@
 """Folding: text in lower case without accents, for looking words up, and where each of its characters stood.
 
-Owns this one form of a text; readers, dates and currencies look words up in it. Run: `flat("Céntimos")`.
+Owns this one form of a text and the way back; readers, dates and currencies look words up in it. Run: `flat("Céntimos")`.
 """
 
 from __future__ import annotations
@@ -26,3 +26,10 @@ def flat_with_places(text: str) -> tuple[str, Sequence[int]]:
         return flat(text), range(len(text))
     parts = list(map(_flat_char, text))
     return "".join(parts), [place for place, part in enumerate(parts) for _ in part]
+
+
+def whole(text: str, end: int) -> int:
+    """The end of a stretch of a text, moved past the marks that belong to its last letter: an accent of its own is part of what it stands on."""
+    while end < len(text) and unicodedata.combining(text[end]):
+        end += 1
+    return end

@@ -1,7 +1,7 @@
 """Grounded grammars: a schema and the texts of one request, so that values come from the text.
 
 Owns the rules for leaves by their ``x-grounding``: *extract* leaves are spans of whole words of the texts, *normalize* leaves are dates, times and numbers that can be
-read in them (`schemas/reading/numbers.py`, `schemas/reading/dates.py`, `schemas/reading/clock.py`), answers that they give (`schemas/reading/truths.py`) and words that fit a pattern once in small letters, capitals or joined; codes of currencies are ones that they name (`schemas/reading/currencies.py`), everything else is the schema's own. Where something may be left out or null, it is
+read in them (`schemas/reading/numbers.py`, `schemas/reading/dates.py`, `schemas/reading/clock.py`), answers that they give (`schemas/reading/truths.py`) and words that fit a pattern, if need be once in small letters or capitals; codes of currencies are ones that they name (`schemas/reading/currencies.py`), everything else is the schema's own. Where something may be left out or null, it is
 when the texts offer nothing for what it cannot do without. A sub-schema without a grounded leaf, an object that takes properties of any name and an array
 with ``prefixItems`` are left to the JSON compiler, inline. What is so whatever the texts are is `service/grammars/outline.py`; how a text is cut and read is `service/grammars/sources.py`.
 """
@@ -26,7 +26,6 @@ from service.grammars.outline import (
     is_choice,
     is_closed_object,
     is_currency,
-    is_grounded_leaf,
     is_list,
     may_have_spaces,
 )
@@ -46,7 +45,7 @@ _ADDRESSES = frozenset(("email", "idn-email"))
 _READ: dict[str, Callable[[Sources], Collection[str]]] = {
     "date": lambda sources: sources.dates, "date-time": lambda sources: sources.moments, "time": lambda sources: sources.times, "duration": lambda sources: sources.durations,
 }  # fmt: skip
-"""Formats whose values are read; those of any other stand in the texts as words."""
+_SCHEMES = ("mailto:", "urn:", "tel:", "data:")
 _NULL: Schema = {"type": "null"}
 
 
@@ -166,7 +165,7 @@ class _Rules:
         """Whether the texts offer nothing for it: for a grounded leaf, or for one that it cannot do without. ``inside``: the references that led here."""
         if not self.outline.has_grounded(schema):
             return False
-        if is_grounded_leaf(schema):
+        if self.outline.is_leaf(schema):
             return self.leaf(schema) is None
         if "$ref" in schema:
             name, target = self.outline.target(schema)
@@ -179,7 +178,7 @@ class _Rules:
 
     def leaf(self, schema: Schema) -> str | None:
         """The terminal of a grounded scalar; None when the schema's own must do."""
-        if not is_grounded_leaf(schema):
+        if not self.outline.is_leaf(schema):
             return None
         key = f"leaf {self.outline.key(schema)}"
         if key in self.names:
@@ -204,15 +203,16 @@ class _Rules:
         return {_plain(n) for n, value in as_json.items() if value in fitting}
 
     def ids(self, schema: Schema, judge: Judge) -> set[str]:
-        """The words that a leaf with a pattern or a format accepts; to be normalized, also in small letters or capitals, or made of several words where no word fits."""
+        """The words that a leaf with a pattern or a format accepts; to be normalized, days that are read, and where nothing fits as it stands words in small letters or capitals."""
         address, with_spaces = schema.get("x-format") in _ADDRESSES, may_have_spaces(schema)
         if address and not self.sources.have("@"):
             return set()
-        if schema["x-grounding"] == "normalize":
-            found = self.fitting(judge, self.sources.words | self.sources.cased) or self.fitting(judge, self.sources.joined)
-            if found:
-                return found
-        return self.sources.ids(lambda words: self.fitting(judge, words), with_spaces=with_spaces and (not address or self.sources.have('"')))
+        found = self.sources.ids(lambda words: self.fitting(judge, words), with_spaces=with_spaces and (not address or self.sources.have('"')))
+        if schema["x-grounding"] == "extract":
+            return found
+        if schema.get("x-format") == "uri":  # "Owner:" has the form of one
+            return {word for word in found if "://" in word or word.startswith(_SCHEMES)}
+        return (found | self.fitting(judge, self.sources.dates)) or self.fitting(judge, self.sources.cased)
 
     def fitting(self, judge: Judge, values: Collection[_Value]) -> set[_Value]:
         """Those that a leaf accepts; where it accepts none, one question settles it."""

@@ -20,6 +20,10 @@ from schemas.validation import validator
 Schema = dict[str, Any]
 _Told = TypeVar("_Told")
 
+READ = ("date", "date-time", "time", "duration")
+"""Formats whose values are read; those of any other stand in the texts as words."""
+_PLAIN_WORDS = tuple(form for word in ("a", "an", "the", "bank", "agent", "country", "repeated", "manager ana") for form in (word, word.upper(), word.title()))
+"""A form that takes one of these takes what stands anywhere in a text, and would make a value of it."""
 NOTES = frozenset(("x-grounding", "x-format"))
 """Keywords that say something of a leaf and refuse nothing."""
 _CODE = re.compile("[A-Z]{3}")
@@ -60,6 +64,10 @@ class Outline:
     def judge(self, leaf: Schema) -> Judge:
         return self._once("judge", leaf, _judge)
 
+    def is_leaf(self, schema: Schema) -> bool:
+        """Whether it is a scalar that is read from the texts."""
+        return self._once("is_leaf", schema, lambda leaf: _is_grounded(leaf, self.judge))
+
     def has_grounded(self, schema: Any) -> bool:
         """Whether a grounded leaf is in it; what it refers to is looked at when it is its turn."""
         return isinstance(schema, dict) and self._once("has_grounded", schema, self._has_grounded)
@@ -98,12 +106,14 @@ def may_have_spaces(leaf: Schema) -> bool:
     return _WITHOUT_SPACES.fullmatch(leaf.get("pattern", "")) is None
 
 
-def is_grounded_leaf(schema: Schema) -> bool:
-    """Scalars that are read from the texts; of strings to be normalized those with a pattern or a format, as any other has no form to be brought into."""
-    kind, shape = schema.get("x-grounding"), schema.get("type")
-    if kind == "extract":
-        return shape == "string"
-    return kind == "normalize" and (shape in ("integer", "number", "boolean") or (shape == "string" and ("pattern" in schema or "x-format" in schema)))
+def _is_grounded(leaf: Schema, judge: Callable[[Schema], Judge]) -> bool:
+    """Scalars that are read from the texts. Of strings to be normalized those of a format that is read, and those whose form no plain word has: an id, an address."""
+    kind, shape = leaf.get("x-grounding"), leaf.get("type")
+    if kind == "extract" or shape != "string":
+        return (kind == "extract" and shape == "string") or (kind == "normalize" and shape in ("integer", "number", "boolean"))
+    told = leaf.get("x-format")
+    has_form = "pattern" in leaf and (told is None or told in CHECKS)
+    return kind == "normalize" and (told in READ or (has_form and not any(map(judge(leaf).one, _PLAIN_WORDS))))
 
 
 def is_currency(schema: Schema) -> bool:

@@ -19,16 +19,13 @@ from schemas.reading.clock import moments, times
 from schemas.reading.currencies import currencies
 from schemas.reading.dates import dates
 from schemas.reading.durations import iso_durations
-from schemas.reading.folding import flat
 from schemas.reading.numbers import numbers
 from schemas.reading.truths import truths
 
 _CHUNK = re.compile(r"\w+|\s+|[^\w\s]")
-_PART = re.compile(r"[^\W_]+")
-_BARE = re.compile(r"\w(?:.*\w)?", re.DOTALL)
-_ID_MARKS = (r"[^\w.+%'/@-]+", r"[^\w.+%@-]+")
+_BARE = re.compile(r"\w(?:.*\w)?[\u0300-\u036f]*", re.DOTALL)
+_ID_MARKS = (r"[^\w.+%'/@\u0300-\u036f-]+", r"[^\w.+%@\u0300-\u036f-]+")
 """What ids are cut at: first what no id has, then also what an id may have."""
-_ID_WORDS = 4
 _PHRASE_WORDS = 8
 _PHRASE_CHUNKS = 12
 """Longest phrase for a pattern that takes spaces, and longest piece of a text for one that no word fits."""
@@ -90,12 +87,7 @@ class Sources:
     @cached_property
     def cased(self) -> frozenset[str]:
         """The words in small letters and in capitals."""
-        return frozenset(form for word in self.words for form in (word.lower(), word.upper()))
-
-    @cached_property
-    def joined(self) -> frozenset[str]:
-        """Two to four words as an id would write them: without accents, in small letters and in capitals, with a mark or nothing between."""
-        return frozenset(form for phrase in self._phrases(_ID_WORDS) for form in joined(phrase))
+        return frozenset(form for word in self.words for form in (word.lower(), word.upper()) if len(form) == len(word))
 
     def have(self, mark: str) -> bool:
         return any(mark in text for text in self.texts)
@@ -132,14 +124,6 @@ class Sources:
             for chunks in self.chunks for start, chunk in enumerate(chunks) if chunk != " "
             for end in range(start + 1, min(len(chunks), start + _PHRASE_CHUNKS) + 1) if chunks[end - 1] != " "
         )  # fmt: skip
-
-
-def joined(phrase: str) -> Iterator[str]:
-    """A phrase as an id: its words and figures in small letters without accents, and in capitals, with ``-``, ``_`` or nothing between."""
-    parts = _PART.findall(flat(phrase))
-    for mark in ("-", "_", ""):
-        form = mark.join(parts)
-        yield from (form, form.upper())
 
 
 def _escaped(chunk: str) -> str:

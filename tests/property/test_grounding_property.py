@@ -19,7 +19,6 @@ from schemas.catalog import Catalog
 from schemas.grounding import kind_at, leaves
 from schemas.reading.clock import moments, times
 from schemas.reading.dates import dates
-from schemas.reading.folding import flat
 from schemas.reading.numbers import numbers
 from schemas.reading.truths import truths
 from schemas.validation import SecondJudge
@@ -151,18 +150,16 @@ def is_founded(value: Any, node: dict[str, Any], texts: tuple[str, ...]) -> bool
         fits = {n for text in texts for n in (*numbers(text), Decimal(0)) if not judge.violations(int(n) if n == n.to_integral_value() else float(n))}
         return float(value) in map(float, fits) or not fits
     if kind == "normalize":
-        return _letters(value) in _letters(" ".join(texts)) or not offered(node, texts)
+        read = {day.isoformat() for day in dates(*texts)}
+        return value in read or any(value.casefold() in text.casefold() for text in texts) or not offered(node, texts)
     return any(value in folded(text) for text in texts) or not offered(node, texts)
 
-
-def _letters(text: str) -> str:
-    return "".join(filter(str.isalnum, flat(text)))
 
 
 def offered(node: dict[str, Any], texts: tuple[str, ...]) -> bool:
     judge, sources = SecondJudge(node), Sources(texts)
     if "pattern" in node or "format" in node:
-        if kind_at(node, "") == "normalize" and not all(map(judge.violations, sources.cased | sources.joined)):
+        if kind_at(node, "") == "normalize" and not all(map(judge.violations, sources.cased)):
             return True
         return bool(sources.ids(lambda words: {word for word in words if not judge.violations(word)}, with_spaces=True))
     spans = ("".join(c[i:j]) for c in sources.chunks for i in range(len(c)) for j in range(i + 1, len(c) + 1))

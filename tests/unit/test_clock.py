@@ -67,7 +67,21 @@ a las 8 de la mañana (hora UTC-5) | 08:00:00-05:00 | 08:00:00Z
 14:30+00:00 | 14:30:00+00:00 14:30:00Z | 02:30:00Z
 from 14:30-16 h | 14:30:00Z 16:00:00Z | 04:00:00Z
 10:00 and 11 on Friday, CET | 10:00:00Z | 10:11:00Z
-22:00 CET, again at 23:10 | 22:00:00+01:00 23:10:00+01:00 | 23:10:00Z
+22:00 CET, again at 23:10 | 22:00:00+01:00 23:10:00+01:00 23:10:00Z | 22:00:00Z
+open 09:00-12:00 | 09:00:00Z 12:00:00Z | 09:00:00-12:00
+from 9:00 -10:30 | 09:00:00Z 10:30:00Z | 09:00:00-10:30
+2026-10-03T14:30-03:00 | 14:30:00-03:00 | 14:30:00Z
+10:15 Art Smith met Pet Rescue | 10:15:00Z | 10:15:00-03:00
+14:30 west gate | 14:30:00Z | 14:30:00+01:00
+a las 4 y media de la tarde | 16:30:00Z | 16:00:00Z 04:00:00Z
+las 4 y cuarto | 04:15:00Z 16:15:00Z | 04:00:00Z
+a las 2 de la noche | 02:00:00Z | 14:00:00Z
+a las 14.30 | 14:30:00Z | 02:30:00Z
+at 9.30 | 09:30:00Z 21:30:00Z | 09:00:00Z
+at 0930 | 09:30:00Z | 21:30:00Z
+6 in the morning | 06:00:00Z | 18:00:00Z
+down for 2 h 15 min | | 02:15:00Z
+grew by 9.30% | | 09:30:00Z
 at 9 agents | | 09:00:00Z
 by 5 May | | 05:00:00Z
 at 12% | | 12:00:00Z
@@ -121,7 +135,7 @@ def test_without_a_day_or_a_time_there_is_no_moment(text: str) -> None:
 def test_where_there_are_too_many_each_time_keeps_the_days_beside_it() -> None:
     text = " ".join(f"{day} March {year} at {year % 24:02}:{day:02}." for year in range(2001, 2013) for day in range(1, 29))
     found = {moment.value for moment in moments((text,))}
-    assert len(found) <= MOST_MOMENTS and "2002-03-07T10:07:00Z" in found and "2011-03-07T10:07:00Z" not in found
+    assert len(found) <= 3 * MOST_MOMENTS and "2002-03-07T10:07:00Z" in found and "2011-03-07T10:07:00Z" not in found
 
 
 @settings(max_examples=200, deadline=None)
@@ -146,9 +160,10 @@ def test_no_text_takes_long(piece: str) -> None:
 
 
 @pytest.mark.parametrize(("text", "read"), [
-    ("Reviewed: yes. Sin hallazgos.", [(True, "yes"), (False, "Sin")]), ("it isn't approved", [(False, "isn't")]), ("sí, aprobado", [(True, "sí")]),
-    ("✓ signed [ ] paid [x]", [(True, "✓"), (False, "[ ]"), (True, "[x]")]), ("Reviewed: y / Signed: N", [(True, "y"), (False, "N")]), ("Ana y no Luis", [(False, "no")]),
-    ("plan s is fine, si", [(True, "si")]), ("aún pendiente", [(False, "pendiente")]), ("nobody knows the nose", [(False, "nobody")]), ("", []),
+    ("Reviewed: yes. Sin hallazgos.", [(True, "yes")]), ("it isn't approved", [(False, "isn't")]), ("Sí, aprobado. No.", [(True, "Sí"), (False, "No")]),
+    ("✓ signed [ ] paid [x]", [(True, "✓"), (False, "[ ]"), (True, "[x]")]), ("Reviewed: y\nSigned: N", [(True, "y"), (False, "N")]), ("Ana y no Luis", []),
+    ("no data was lost. No. 5 is closed, no.", []), ("not only was it signed", []), ("nunca se firmó", [(False, "nunca")]), ("Si el cliente llama", []),
+    ("| signed | yes | paid | no |", [(True, "yes"), (False, "no")]), ("firmado = si\u0301", [(True, "si\u0301")]), ("y", []), ("", []),
 ])  # fmt: skip
 def test_answers(text: str, read: list[tuple[bool, str]]) -> None:
     assert [(truth.value, text[truth.start : truth.end]) for truth in truths(text)] == read

@@ -100,8 +100,8 @@ def test_a_number_is_found_in_the_words_that_tell_it(text: str, value: float, wo
         ("Open from 9 am CET", {"from": "09:00:00+01:00"}, "9 am CET"),
         ("Approved: no. Signed: yes", {"signed": True}, "yes"),
         ("it was never signed", {"signed": False}, "never"),
-        ("the Invoice Triage agent", {"id": "invoice-triage"}, "Invoice Triage"),
-        ("el agente Café-Norte", {"id": "cafe-norte"}, "Café-Norte"),
+        ("the INVOICE-triage agent", {"id": "invoice-triage"}, "INVOICE-triage"),
+        ("Signed: si\u0301.", {"signed": True}, "si\u0301"),
     ],
 )
 def test_what_is_read_is_found_in_the_words_that_tell_it(text: str, report: dict[str, Any], words: str) -> None:

@@ -254,6 +254,7 @@ def test_a_moment_that_no_text_tells_is_null() -> None:
 
 def test_a_boolean_to_be_normalized_is_one_that_the_texts_say() -> None:
     read = {"type": "boolean", "x-grounding": "normalize"}
+    assert takes(grammar(read, "No incident. Signed: yes"), True)
     assert takes(grammar(read, "Signed: yes"), True) and not takes(grammar(read, "Signed: yes"), False)
     assert takes(grammar(read, "It was never signed"), False) and not takes(grammar(read, "It was never signed"), True)
     assert set(texts_of(grammar(closed(signed={"anyOf": [read, {"type": "null"}]}), "Ana has it"), 3)) == {'{"signed":null}'}
@@ -261,14 +262,31 @@ def test_a_boolean_to_be_normalized_is_one_that_the_texts_say() -> None:
 
 
 @pytest.mark.parametrize(("pattern", "text", "taken", "refused"), [
-    ("^[a-z]+(-[a-z0-9]+)+$", "the Invoice Triage 2 agent", "invoice-triage-2", "invoice-desk-2"),
     ("^[a-z]+(-[a-z0-9]+)+$", "agent invoice-triage-2", "invoice-triage-2", "agent-invoice"),
     ("^[A-Z]{3}-[0-9]+$", "see inc-2231", "INC-2231", "INC-2232"),
-    ("^[a-z]{2}_[a-z]+$", "la región Sé Norte", "se_norte", "la_norte"),
+    ("^[A-Z]{3}-[0-9]+$", "see INC-7, then inc-2231", "INC-7", "INC-2231"),
+    ("^[0-9]{4}-[0-9]{2}-[0-9]{2}$", "Started 2026-01-01, ended 3 May 2026.", "2026-05-03", "2026-05-04"),
 ])  # fmt: skip
 def test_an_id_to_be_normalized_may_be_written_otherwise(pattern: str, text: str, taken: str, refused: str) -> None:
     found = grammar({"type": "string", "pattern": pattern}, text)
     assert takes(found, taken) and not takes(found, refused)
+
+
+@pytest.mark.parametrize("pattern", ["\\S", "^[A-Z][A-Za-z ]+$", "^[a-z][a-z0-9]*(-[a-z0-9]+)*$", "^[A-Z]{3}$"])
+def test_a_form_that_any_word_has_is_left_to_the_schema(pattern: str) -> None:
+    plain, found = mask_of({"type": "string", "pattern": pattern}), grammar({"type": "string", "pattern": pattern}, "Ana Garcia owns the desk, cost $300")
+    assert all(accepts(found, text) for text in texts_of(plain, 6))
+
+
+@pytest.mark.parametrize(("name", "text", "taken", "refused"), [
+    ("uri", "Owner: see https://ex.com/AB?x=1, mailto:a@b.io.", ["https://ex.com/AB?x=1", "mailto:a@b.io"], ["Owner:", "HTTPS://EX.COM/AB?X=1", "https://other.com"]),
+    ("uuid", "job 6F9619FF-8B86-D011-B42D-00CF4FC964FF ran", ["6F9619FF-8B86-D011-B42D-00CF4FC964FF"], ["00000000-0000-0000-0000-000000000000"]),
+    ("ipv4", "from 10.0.0.7, not 300.1.1.1", ["10.0.0.7"], ["10.0.0.8", "0.1.1.1"]),
+    ("duration", "down for 1 h 20 min", ["PT1H20M"], ["PT1H21M", "P1D"]),
+])  # fmt: skip
+def test_what_has_a_format_is_one_that_stands_there(name: str, text: str, taken: list[str], refused: list[str]) -> None:
+    found = grammar({"type": "string", "format": name}, text)
+    assert all(takes(found, value) for value in taken) and not any(takes(found, value) for value in refused)
 
 
 def test_an_address_to_be_normalized_may_be_in_capitals() -> None:
