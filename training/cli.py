@@ -127,6 +127,8 @@ def curate(
     from training.gates import datacard, pairs_file, refusals
     from training.progress import tracked
 
+    if report is not None and {report.resolve(), refusals.lines_of(report).resolve()} & {path.resolve() for path in (source, output, card) if path}:
+        raise typer.BadParameter(f"the report {report} would be written over another file of this run", param_hint="--report")
     with failures_shown():
         texts = pairs_file.read_texts(notes) if notes else []
         total = pairs_file.count_lines(source)

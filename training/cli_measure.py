@@ -213,6 +213,7 @@ def rank_table(
     counts: Annotated[list[int] | None, typer.Option("--pairs", min=8, help="May be given several times; unset: 50, 150, 500, 1500, 5000.")] = None,
     least_steps: Annotated[int, typer.Option(min=1, help="With few pairs, as many passes over them as make so many steps.")] = 60,
     eval_count: Annotated[int, typer.Option(min=1, help="Notes of each slice that an adapter is measured on.")] = 100,
+    seed: Seed = 1,
     compiled: Compiled = False,
     device: Device = "cpu",
     threads: Threads = None,
@@ -231,9 +232,9 @@ def rank_table(
 
     unset = scaling.Grid()
     grid = scaling.Grid(
-        tuple(ranks or unset.ranks), tuple(sorted(counts or unset.counts)), least_steps=least_steps, eval_count=eval_count, device=device, threads=threads, compiled=compiled
+        tuple(ranks or unset.ranks), tuple(sorted(counts or unset.counts)), least_steps=least_steps, eval_count=eval_count, seed=seed, device=device, threads=threads, compiled=compiled
     )
-    with failures_shown(*SETUP_ERRORS):
+    with failures_shown(*SETUP_ERRORS, scaling.RowsOfAnother):
         scaling.main(base=base, output=output, grid=grid)
     print((output / "rank-table.md").read_text("utf-8"), end="")
 

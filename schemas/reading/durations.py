@@ -141,7 +141,7 @@ def _pieces(words: str) -> Iterator[Duration]:
     for found in _SHARE.finditer(words):
         yield Duration(((Decimal(_SHARES[found[1]]), _UNIT_OF[found[2]]),), found.start(), found.end())
     for found in _SOME_AND_HALF.finditer(words):
-        amount = _FEW[found[1]] if found[1] in _FEW else int(found[1])
+        amount = Decimal(_FEW.get(found[1]) or found[1])
         yield Duration(((amount + Decimal("0.5"), _UNIT_OF[found[2]]),), found.start(), found.end())
     for found in _ONE_AND_HALF.finditer(words):
         yield Duration(((Decimal("1.5"), _UNIT_OF[found[1]]),), found.start(), found.end())

@@ -115,9 +115,11 @@ def test_a_curation_s_report_shows_what_was_refused_and_why(tmp_path: Path) -> N
     broken = json.loads(first) | {"id": "mine", "report": "{}"}
     source.write_text("\n".join([json.dumps(broken), *rest, *rest]))
     assert run("curate", "--input", source, "--output", tmp_path / "kept.jsonl", "--report", report).exit_code == 0
-    told, lines = report.read_text(), [json.loads(line) for line in report.with_suffix(".jsonl").read_text().splitlines()]
+    told, lines = report.read_text(), [json.loads(line) for line in report.with_name("refused.refusals.jsonl").read_text().splitlines()]
     assert "11 kept" in told and "| `valid` | The report is valid for the validator that serves. | 1 |" in told and "**mine**: " in told
     assert [line["gate"] for line in lines].count("duplicate") == 11
+    again = run("curate", "--input", source, "--output", tmp_path / "kept.jsonl", "--report", source)
+    assert again.exit_code == 2 and "another file of this run" in again.stderr and source.read_text().startswith('{"id"')
     mine = next(line for line in lines if line["id"] == "mine")
     assert mine["report"] == "{}" and mine["note"] and "agent_id" in mine["why"]
 
@@ -263,11 +265,15 @@ def test_the_rank_table_trains_and_measures_each_once(tmp_path: Path, monkeypatc
         (output / "metadata.json").write_text(json.dumps({"pairs": len(found), "steps": 2, "minutes": 0.5, "num_parameters": 50}))
 
     (tmp_path / "metadata.json").write_text(json.dumps({"parameters": 1000}))
+    (tmp_path / "model.safetensors").write_bytes(b"one base")
     monkeypatch.setattr(scaling, "make_adapter", make_adapter)
     monkeypatch.setattr(scaling, "measured", lambda *_: dict.fromkeys(scaling.MEASURED, scaling.Quality(3, 1.0, 1.0, 0.5, 0.9)))
     grid = scaling.Grid(ranks=(4, 8), counts=(8, 24), least_steps=2)
     for _ in range(2):
         points = scaling.main(base=tmp_path, output=tmp_path / "ranks", grid=grid)
+    (tmp_path / "model.safetensors").write_bytes(b"another base")
+    with pytest.raises(scaling.RowsOfAnother, match="another run"):
+        scaling.main(base=tmp_path, output=tmp_path / "ranks", grid=grid)
     assert trained == [(4, 8, 2.0), (4, 24, 1.0), (8, 8, 2.0), (8, 24, 1.0)]
     assert [(point.rank, point.pairs) for point in points] == [one[:2] for one in trained]
     assert "| 8 | 5.0% | 0.00 | 24 | 2 | 0.5 | 0.900 | 50.0% | 100.0% | 0.900 |" in (tmp_path / "ranks" / "rank-table.md").read_text()

@@ -172,6 +172,9 @@ def date_can_be_read(iso_date: str, text: str) -> bool:
 
 
 _HOURS = {lang: {num2words(hour, lang=lang) if (lang, hour) != ("es", 1) else "una": hour for hour in range(1, 13)} for lang in ("en", "es")}
+_NIGHT = re.compile(r"\ba\.? ?m\b|\d\s?am\b|\b(?:night|morning|noche|madrugada|manana)\b")
+_AT = r"(?:\b(?:at|around|by|past|to|las?)\s)"
+_CLOCK = r"\s?(?:[ap]\.? ?m\b|h\b|hrs\b|o'clock\b|in the\b|de la\b|utc\b)"
 _TIME = re.compile(r"[Tt](\d\d):(\d\d)")
 _AFTERNOON = re.compile(r"(?<![a-z])p\.? ?m\b|\b(?:afternoon|evening|night|tarde|noche)\b")
 
@@ -183,15 +186,17 @@ def moment_can_be_read(moment: str, text: str) -> bool:
 
 
 def _time_is_told(hour: int, minute: int, folded: str) -> bool:
-    """In digits, of 24 hours or of 12 where the text speaks of an afternoon; in words; or as noon or midnight."""
+    """In digits, of 24 hours or of 12 where the text speaks of an afternoon; in words; or as noon or midnight. A figure alone needs something that makes it a time."""
     if minute == 0 and hour % 12 == 0 and re.search(r"\b(?:noon|midday|mediodia)\b" if hour else r"\b(?:midnight|medianoche)\b", folded):
         return True
-    hours = {hour} | ({hour % 12 or 12} if hour < 13 or _AFTERNOON.search(folded) else set())
+    twelve = {hour % 12 or 12} if 0 < hour < 13 or _AFTERNOON.search(folded) or (hour == 0 and _NIGHT.search(folded)) else set()
+    hours = {hour} | twelve
     digits = "|".join(f"0?{h}" for h in hours)
-    if re.search(rf"(?<!\d)(?:{digits})\s?[:.h]?\s?{minute:02d}(?!\d)", folded):
+    if re.search(rf"(?<![\d.,:])(?:{digits})\s?[:.h]\s?{minute:02d}(?!\d)|(?<!\d)(?:{hour:02d}){minute:02d}\s?(?:h\b|hrs\b|hours\b|z\b|utc\b)", folded):
         return True
-    said = "|".join(word for words in _HOURS.values() for word, number in words.items() if number in hours)
-    whole = rf"(?<![\d:.,])(?:{digits})(?![\d:.,]\d)|\b(?:{said})\b"
+    said = "|".join(word for words in _HOURS.values() for word, number in words.items() if number in hours) or "(?!)"  # no word
+    figure = rf"(?<![\d:.,])(?:{digits})(?![\d:.,]\d|\d)"
+    whole = rf"{_AT}{figure}|{figure}{_CLOCK}|{figure}\s(?:y\b|menos\b)|\b(?:{said})\b"
     past = {0: rf"(?:{whole})", 15: rf"quarter past (?:{whole})|(?:{whole}) y cuarto", 30: rf"half past (?:{whole})|(?:{whole}) y media"}
     return minute in past and re.search(past[minute], folded) is not None
 

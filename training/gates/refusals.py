@@ -23,13 +23,18 @@ ASKS = {name: (gate.__doc__ or "").split("\n")[0] for name, gate in GATES.items(
 
 
 def write(curated: Curated, file: Path) -> None:
-    """Write the report to ``file`` and every refusal to the JSON lines beside it."""
+    """Write the report to ``file`` and every refusal to the JSON lines beside it (`lines_of`)."""
     file.parent.mkdir(parents=True, exist_ok=True)
-    with file.with_suffix(".jsonl").open("w", encoding="utf-8") as lines:
+    with lines_of(file).open("w", encoding="utf-8") as lines:
         for refusal in curated.refused:
             told = {} if refusal.pair is None else {"note": refusal.pair.text, "report": refusal.pair.report}
             lines.write(json.dumps({"id": refusal.pair_id, "gate": refusal.gate, "why": refusal.why, **told}, ensure_ascii=False) + "\n")
-    file.write_text(markdown(curated, file.with_suffix(".jsonl").name), "utf-8")
+    file.write_text(markdown(curated, lines_of(file).name), "utf-8")
+
+
+def lines_of(file: Path) -> Path:
+    """Where the refusals of a report are written, one a line."""
+    return file.with_name(f"{file.stem}.refusals.jsonl")
 
 
 def markdown(curated: Curated, beside: str) -> str:

@@ -20,11 +20,15 @@ from training.measure.slices import SliceName, synthetic
 from training.notes.synthesize import Pair
 from training.progress import tracked
 from training.runs import SCHEMA_ID, drawn, make_adapter
-from training.specialist.finetune import FinetunePlan
+from training.specialist.finetune import FinetunePlan, base_digest
 
 MEASURED: tuple[SliceName, ...] = ("unseen_values", "unseen_wordings")
 _SPARE = 1.3
 """How many pairs are drawn for each that is wanted: some are refused by the gates."""
+
+
+class RowsOfAnother(ValueError):
+    """A directory that holds adapters of another base, or measured otherwise."""
 
 
 @dataclass(frozen=True)
@@ -71,11 +75,11 @@ class Point:
 
 
 def main(*, base: Path, output: Path, grid: Grid) -> list[Point]:
-    """What `escribano-train rank-table` runs: trains and measures each point; writes rank-table.md, .json and .png to ``output``. Raises: as `evaluate.main`."""
+    """What `escribano-train rank-table` runs: trains and measures each point; writes rank-table.md, .json and .png to ``output``. Raises: as `evaluate.main`; RowsOfAnother."""
     most = max(grid.counts)
     pairs = curate(tracked(drawn("agent_status", "train", grid.seed, round(most * _SPARE)), round(most * _SPARE), "pairs")).kept[:most]
     points = [_point(base, output, pairs[:count], rank, grid) for rank in grid.ranks for count in grid.counts]
-    facts = {"command": f"escribano-train rank-table {' '.join(_options(grid))}", "grid": asdict(grid), "points": [asdict(point) for point in points]}
+    facts = {"command": f"escribano-train rank-table --base {base} {' '.join(_options(grid))}", "grid": asdict(grid), "points": [asdict(point) for point in points]}
     (output / "rank-table.json").write_text(json.dumps(facts, indent=2) + "\n", "utf-8")
     (output / "rank-table.md").write_text(markdown(points, str(facts["command"])), "utf-8")
     plot(points, output / "rank-table.png")
@@ -85,21 +89,24 @@ def main(*, base: Path, output: Path, grid: Grid) -> list[Point]:
 def _options(grid: Grid) -> Iterator[str]:
     yield from (f"--rank {rank}" for rank in grid.ranks)
     yield from (f"--pairs {count}" for count in grid.counts)
-    yield f"--eval-count {grid.eval_count}"
+    yield f"--least-steps {grid.least_steps} --eval-count {grid.eval_count} --seed {grid.seed}"
+    yield from (["--compiled"] if grid.compiled else [])
 
 
 def _point(base: Path, output: Path, pairs: Sequence[Pair], rank: int, grid: Grid) -> Point:
     adapter = output / f"rank{rank}-pairs{len(pairs)}"
-    row = adapter / "row.json"
+    row, made = adapter / "row.json", {"base": base_digest(base), "least_steps": grid.least_steps, "eval_count": grid.eval_count, "seed": grid.seed}
     if row.exists():
         known = json.loads(row.read_text("utf-8"))
-        return Point(**known | {"quality": {name: Quality(**found) for name, found in known["quality"].items()}})
+        if known["made"] != made:
+            raise RowsOfAnother(f"{row} is of another run ({known['made']}); choose another --output")
+        return Point(**known["point"] | {"quality": {name: Quality(**found) for name, found in known["point"]["quality"].items()}})
     if not (adapter / "metadata.json").exists():
         make_adapter(str(base), pairs, adapter, grid.plan(rank, len(pairs)), grid.device, grid.threads)
     facts, base_facts = (json.loads((folder / "metadata.json").read_text("utf-8")) for folder in (adapter, base))
     size = (adapter / "adapter_model.safetensors").stat().st_size
     point = Point(rank, len(pairs), facts["steps"], facts["minutes"], size, facts["num_parameters"] / base_facts["parameters"], measured(base, adapter, grid))
-    row.write_text(json.dumps(asdict(point), indent=2) + "\n", "utf-8")
+    row.write_text(json.dumps({"made": made, "point": asdict(point)}, indent=2) + "\n", "utf-8")
     return point
 
 

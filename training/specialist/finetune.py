@@ -126,7 +126,7 @@ class CompletionTrainer(SFTTrainer):
     """The layers, compiled; they share their weights with the model's."""
 
     def _loss(self, plain: Any, inputs: dict[str, Tensor]) -> Tensor:
-        layer, backbone = getattr(plain.config, "lookup_layer", None), self.compiled or plain.model
+        layer, backbone = getattr(plain.config, "lookup_layer", None), plain.model if self.compiled is None else self.compiled
         if layer is None or not self.lesson_weight:
             return completion_loss(plain, backbone, inputs)
         (report, *lessons), _ = losses(plain, backbone, inputs, layer)
