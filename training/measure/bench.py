@@ -78,8 +78,9 @@ def decoding_code() -> str:
     """Digest of the sources that decide what is written for a request: schemas and service, the shell aside."""
     folder = Path(service.__file__).parent
     shared = sorted(Path(schemas.__file__).parent.rglob("*.py"))
-    decoding = [folder / f"{name}.py" for name in ("generator", "planning", "closing", "backtrack", "grammar", "grounded", "sources", "adapters", "checkpoint", "evidence", "confidence")]
-    files = [*shared, *decoding, *sorted((folder / "engine").rglob("*.py"))]
+    decoding = [folder / f"{name}.py" for name in ("generator", "planning", "backtrack", "evidence", "confidence")]
+    rooms = [file for room in ("grammars", "weights", "engine") for file in sorted((folder / room).rglob("*.py"))]
+    files = [*shared, *decoding, *rooms]
     return digest("".join(digest(file.read_bytes()) for file in files))
 
 
