@@ -214,7 +214,7 @@ async def test_the_client_raises_what_the_server_told() -> None:
 
 async def test_a_server_that_is_not_there_is_unavailable() -> None:
     async with serving() as service:
-        await service.rpc.server.drain(0)
+        await service.server.drain(0)
         error = await report_error(service.client.generate("Hi", schema_id="agent_status"))
     assert error.code == error.reason == "UNAVAILABLE"
 

@@ -56,7 +56,7 @@ async def test_a_drain_tells_health_first_refuses_new_calls_and_finishes_those_i
         in_flight = service.stub.GenerateReport(message())
         while not service.generator.requests:
             await asyncio.sleep(0.01)
-        drain = asyncio.create_task(service.rpc.server.drain(10))
+        drain = asyncio.create_task(service.server.drain(10))
         assert (await watch.read()).status == NOT_SERVING
         failure = await failure_of_awaiting(service.stub.GenerateReport(message()))
         assert (failure.code, failure.reason) == ("UNAVAILABLE", "SHUTTING_DOWN")
@@ -72,7 +72,7 @@ async def test_a_call_that_outlasts_the_grace_period_is_cancelled_and_told_so() 
         in_flight = service.stub.GenerateReport(message())
         while not service.generator.requests:
             await asyncio.sleep(0.01)
-        await service.rpc.server.drain(0.1)
+        await service.server.drain(0.1)
         assert service.generator.num_cancelled == 1
         assert (await failure_of_awaiting(in_flight)).reason == "SHUTTING_DOWN"
 
