@@ -35,7 +35,8 @@ from tests import tiny
 from tests.engines import RandomExecutor
 
 NUM_EXAMPLES = int(os.environ.get("ESCRIBANO_EXAMPLES", "60"))
-"""`ESCRIBANO_EXAMPLES=10000 pytest tests/property/test_grounding_property.py` for the long run."""
+"""`ESCRIBANO_EXAMPLES=10000 pytest -o timeout=1200 tests/property/test_grounding_property.py` for the long run."""
+STATUS = Catalog.load().get("agent_status").schema
 EXAMPLES = settings(max_examples=NUM_EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))
 
 WORDS = st.sampled_from([
@@ -197,14 +198,13 @@ def assert_spans_cut(found: GenerationResult, texts: dict[str, str]) -> None:
 @EXAMPLES
 @given(question=TEXTS, context=st.lists(TEXTS, max_size=2), options=OPTIONS)
 def test_every_leaf_of_a_strict_status_report_is_in_the_texts(generator: Generator, question: str, context: list[str], options: DecodingOptions) -> None:
-    schema = Catalog.load().get("agent_status").schema
     items = tuple(ContextItem(str(i), text) for i, text in enumerate(context))
     found = written(generator, GenerationRequest(question, items, schema_id="agent_status", options=replace(options, max_new_tokens=900)))
     if found is None or not found.valid:
         return
     assert found.grounding is Grounding.STRICT
     for path, value in leaves(json.loads(found.report_json)):
-        assert any(is_founded(value, node, (question, *context)) for node in nodes_at(schema, path)), (path, value)
+        assert any(is_founded(value, node, (question, *context)) for node in nodes_at(STATUS, path)), (path, value)
 
 
 @settings(EXAMPLES, max_examples=10)

@@ -464,7 +464,7 @@ def test_a_number_too_large_for_any_field_is_not_read() -> None:
 
 SHAPES = {
     "digits": "7", "dots": "1.", "commas": "123,", "spaced": "123 ", "dashes": "-", "dates": "12/3/26 ", "years": "1999 2000 3 may ", "points": "one point ",
-    "joiners": "one and ", "trailing": "and ", "hundreds": "hundred ", "millions": "mil millones ", "minus": "minus ", "letters": "x", "blanks": " ",
+    "joiners": "one and ", "trailing": "and ", "hundreds": "hundred ", "millions": "mil millones ", "minus": "minus ", "letters": "x", "blanks": " ", "lines": "\n", "bullets": "- \n",
     "units": "1.5 mil millones ", "quotes": "'26", "weeks": "week 12 ", "months and days": "3/20", "bare days": "the 5, ", "accents": "e\u0301", "emoji": "😀", "number words": "veintidós y cinco mil, ",
 }  # fmt: skip
 
