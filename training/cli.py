@@ -7,10 +7,9 @@ Owns the commands that make things; those that measure are in ``training.cli_mea
 from __future__ import annotations
 
 import math
-from collections import Counter
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
@@ -30,9 +29,6 @@ from training.options import (
     failures_shown,
     say,
 )
-
-if TYPE_CHECKING:
-    from training.gates.curate import Curated
 
 app = typer.Typer(
     name="escribano-train",
@@ -138,7 +134,9 @@ def curate(
             datacard.write(datacard.card(found), card)
         if report is not None:
             refusals.write(found, report)
-    _show_verdict(found, output)
+    say(f"kept {len(found.kept):,}, refused {len(found.refused):,}: {output} {found.content_hash}")
+    for line in refusals.lines(found):
+        say(f"  {line}")
 
 
 @app.command()
@@ -336,18 +334,6 @@ def everything(
     with failures_shown():
         at = runs.full(output, plan, say)
     say(f"base: {at.model}\nadapter: {at.adapter}\nscores: {at.scores}")
-
-
-def _show_verdict(found: Curated, output: Path) -> None:
-    say(f"kept {len(found.kept):,}, refused {len(found.refused):,}: {output} {found.content_hash}")
-    shown: Counter[str] = Counter()
-    for refusal in found.refused:
-        shown[refusal.gate] += 1
-        if shown[refusal.gate] <= 3:
-            say(f"  {refusal.gate}: {refusal.pair_id}: {refusal.why}")
-    for gate, count in found.refused_by_gate.items():
-        if count > 3:
-            say(f"  {gate}: {count - 3:,} more")
 
 
 if __name__ == "__main__":

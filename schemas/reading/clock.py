@@ -105,7 +105,8 @@ def clock_mentions(texts: Sequence[str]) -> list[ClockMention]:
 def times(texts: Sequence[str]) -> list[Moment]:
     """Each time of day as format ``time`` writes it, ``14:30:00Z``."""
     found = clock_mentions(texts)
-    return [Moment(f"{clock.time}{offset}", clock.text, clock.start, clock.end) for clock in found for offset in _offsets(clock, found)]
+    told = _offsets_told(found)
+    return [Moment(f"{clock.time}{offset}", clock.text, clock.start, clock.end) for clock in found for offset in clock.offsets or told]
 
 
 def moments(texts: Sequence[str]) -> list[Moment]:
@@ -115,7 +116,7 @@ def moments(texts: Sequence[str]) -> list[Moment]:
     places = [(day.text, day.start) for day in days]
     some = {(clock.text, clock.start) for clock in clocks[: 2 * MOST_CLOCKS]}
     kept = max(1, MOST_MOMENTS // max(1, len(some)))
-    told = tuple(dict.fromkeys((*(offset for clock in clocks for offset in clock.offsets), "Z")))
+    told = _offsets_told(clocks)
     found: dict[Moment, None] = {}
     for clock in clocks:
         beside = days[bisect_left(places, (clock.text, clock.start - 2 * _NEAR)) : bisect_left(places, (clock.text, clock.end + _NEAR))]
@@ -126,8 +127,9 @@ def moments(texts: Sequence[str]) -> list[Moment]:
     return list(found)
 
 
-def _offsets(clock: ClockMention, others: Sequence[ClockMention]) -> tuple[str, ...]:
-    return clock.offsets or tuple(dict.fromkeys((*(offset for other in others for offset in other.offsets), "Z")))
+def _offsets_told(clocks: Sequence[ClockMention]) -> tuple[str, ...]:
+    """What a time without an offset may have: those of the others, or Z."""
+    return tuple(dict.fromkeys((*(offset for clock in clocks for offset in clock.offsets), "Z")))
 
 
 def _apart(day: DateMention, clock: ClockMention) -> tuple[bool, int]:

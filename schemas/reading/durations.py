@@ -161,11 +161,11 @@ def _together(words: str, pieces: Sequence[Duration]) -> Iterator[Duration]:
     for piece in pieces:
         if piece.start not in at or piece.parts > at[piece.start].parts:
             at[piece.start] = piece
-    whole: Duration | None = None
+    so_far: Duration | None = None
     for piece in at.values():
-        follows = whole is not None and _BETWEEN.fullmatch(words, whole.end, piece.start) and _ORDER.index(piece.parts[0][1]) < _ORDER.index(whole.parts[-1][1])
-        if whole is not None and follows:
-            whole = Duration((*whole.parts, *piece.parts), whole.start, piece.end)
-            yield whole
+        follows = so_far is not None and _BETWEEN.fullmatch(words, so_far.end, piece.start) and _ORDER.index(piece.parts[0][1]) < _ORDER.index(so_far.parts[-1][1])
+        if so_far is not None and follows:
+            so_far = Duration((*so_far.parts, *piece.parts), so_far.start, piece.end)
+            yield so_far
         else:
-            whole = piece
+            so_far = piece

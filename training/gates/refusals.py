@@ -6,6 +6,7 @@ Owns its layout as Markdown for people and as JSON lines for machines. What a ga
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterator
 from itertools import groupby
 from pathlib import Path
@@ -25,11 +26,21 @@ ASKS = {name: (gate.__doc__ or "").split("\n")[0] for name, gate in GATES.items(
 def write(curated: Curated, file: Path) -> None:
     """Write the report to ``file`` and every refusal to the JSON lines beside it (`lines_of`)."""
     file.parent.mkdir(parents=True, exist_ok=True)
-    with lines_of(file).open("w", encoding="utf-8") as lines:
+    with lines_of(file).open("w", encoding="utf-8") as written:
         for refusal in curated.refused:
             told = {} if refusal.pair is None else {"note": refusal.pair.text, "report": refusal.pair.report}
-            lines.write(json.dumps({"id": refusal.pair_id, "gate": refusal.gate, "why": refusal.why, **told}, ensure_ascii=False) + "\n")
+            written.write(json.dumps({"id": refusal.pair_id, "gate": refusal.gate, "why": refusal.why, **told}, ensure_ascii=False) + "\n")
     file.write_text(markdown(curated, lines_of(file).name), "utf-8")
+
+
+def lines(curated: Curated, shown: int = 3) -> Iterator[str]:
+    """The first refusals of each gate and how many more there are, for a terminal."""
+    counted: Counter[str] = Counter()
+    for refusal in curated.refused:
+        counted[refusal.gate] += 1
+        if counted[refusal.gate] <= shown:
+            yield f"{refusal.gate}: {refusal.pair_id}: {refusal.why}"
+    yield from (f"{gate}: {count - shown:,} more" for gate, count in curated.refused_by_gate.items() if count > shown)
 
 
 def lines_of(file: Path) -> Path:
