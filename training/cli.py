@@ -147,7 +147,7 @@ def pretrain(
     minutes: Annotated[float | None, typer.Option(min=0.01, help="Stop after these minutes of training.")] = None,
     tokens: Annotated[float | None, typer.Option(min=1, help="Stop after this many tokens, such as 600e6.")] = None,
     init: Annotated[
-        Path | None, typer.Option(help="A base of this size and tokenizer to go on from: only the last part of the curriculum, at a lower learning rate. Give another --seed than it had, so that the notes are new.", file_okay=False)
+        Path | None, typer.Option(help="A base of this tokenizer to go on from, of this size or a smaller one, which then grows: only the last part of the curriculum, at a lower learning rate. Give another --seed than it had, so that the notes are new.", file_okay=False)
     ] = None,
     batch_scale: Annotated[float, typer.Option(min=0.01, help="Times the curriculum's batches: 1 on a CPU, 16 on a large GPU.")] = 1.0,
     workers: Annotated[int, typer.Option(min=0, help="Processes that write notes beside training.")] = 1,

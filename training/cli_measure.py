@@ -210,29 +210,31 @@ def rank_table(
     base: Annotated[Path, typer.Option(help="Directory of a base.", exists=True, file_okay=False)],
     output: Output,
     ranks: Annotated[list[int] | None, typer.Option("--rank", min=1, help="May be given several times; unset: 8, 32.")] = None,
+    rates: Annotated[list[float] | None, typer.Option("--learning-rate", min=1e-8, max=1.0, help="May be given several times; unset: 0.002.")] = None,
     counts: Annotated[list[int] | None, typer.Option("--pairs", min=8, help="May be given several times; unset: 50, 150, 500, 1500, 5000.")] = None,
     least_steps: Annotated[int, typer.Option(min=1, help="With few pairs, as many passes over them as make so many steps.")] = 60,
     eval_count: Annotated[int, typer.Option(min=1, help="Notes of each slice that an adapter is measured on.")] = 100,
+    notes: Annotated[list[Path] | None, typer.Option("--notes", help="Hand-written notes to measure on too; may be given several times.", exists=True, dir_okay=False)] = None,
     seed: Seed = 1,
     compiled: Compiled = False,
     device: Device = "cpu",
     threads: Threads = None,
 ) -> None:
-    """Find out what rank and how many pairs an adapter needs: trains and measures each combination.
+    """Find out what rank, learning rate and how many pairs an adapter needs: trains and measures each combination.
 
     Writes a table and a plot of F1 by pairs. Started again with the same options, a killed run goes on with the next combination.
 
     [bold]Examples[/]
 
       escribano-train rank-table --base runs/base/model --output runs/ranks --rank 8 --rank 32 --pairs 500 --pairs 1500
-      escribano-train rank-table --base runs/base/model --output runs/curve --rank 32 --compiled
+      escribano-train rank-table --base runs/base/model --output runs/curve --rank 32 --learning-rate 1e-3 --learning-rate 2e-3 --notes my-notes.jsonl --compiled
     """
     from training.measure import scaling
     from training.measure.evaluate import SETUP_ERRORS
 
     unset = scaling.Grid()
     grid = scaling.Grid(
-        tuple(ranks or unset.ranks), tuple(sorted(counts or unset.counts)), least_steps=least_steps, eval_count=eval_count, seed=seed, device=device, threads=threads, compiled=compiled
+        tuple(ranks or unset.ranks), tuple(rates or unset.rates), tuple(sorted(counts or unset.counts)), least_steps, eval_count, tuple(notes or ()), seed, device, threads, compiled
     )
     with failures_shown(*SETUP_ERRORS, scaling.RowsOfAnother):
         scaling.main(base=base, output=output, grid=grid)

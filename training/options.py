@@ -5,6 +5,7 @@ Knows no command. Exit codes: 0 done; 1 it could not be; 2 wrong usage.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import StrEnum
@@ -61,7 +62,9 @@ Adapters = Annotated[
 
 
 def say(words: str) -> None:
-    """For a person, hence on stderr."""
+    """For a person, hence on stderr; of several processes (`accelerate launch`) the first one speaks for all."""
+    if os.environ.get("RANK", "0") != "0":
+        return
     Console(stderr=True, highlight=False, soft_wrap=True).print(escape(words))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -256,10 +257,10 @@ def test_the_pairs_of_a_full_run_are_curated(tmp_path: Path) -> None:
 
 
 def test_the_rank_table_trains_and_measures_each_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    trained: list[tuple[int, int, float]] = []
+    trained: list[tuple[int, float, int, float]] = []
 
     def make_adapter(base: str, found: Any, output: Path, plan: Any, device: str, threads: int | None) -> None:
-        trained.append((plan.rank, len(found), plan.epochs))
+        trained.append((plan.rank, plan.learning_rate, len(found), plan.epochs))
         output.mkdir(parents=True)
         (output / "adapter_model.safetensors").write_bytes(b"0" * 1000)
         (output / "metadata.json").write_text(json.dumps({"pairs": len(found), "steps": 2, "minutes": 0.5, "num_parameters": 50}))
@@ -267,15 +268,19 @@ def test_the_rank_table_trains_and_measures_each_once(tmp_path: Path, monkeypatc
     (tmp_path / "metadata.json").write_text(json.dumps({"parameters": 1000}))
     (tmp_path / "model.safetensors").write_bytes(b"one base")
     monkeypatch.setattr(scaling, "make_adapter", make_adapter)
-    monkeypatch.setattr(scaling, "measured", lambda *_: dict.fromkeys(scaling.MEASURED, scaling.Quality(3, 1.0, 1.0, 0.5, 0.9)))
-    grid = scaling.Grid(ranks=(4, 8), counts=(8, 24), least_steps=2)
+    monkeypatch.setattr(scaling, "measured", lambda base, adapter, grid: dict.fromkeys(scaling.MEASURED, scaling.Quality(3, 1.0, 1.0, 0.5, 0.9 if adapter else 0.8)))
+    grid = scaling.Grid(ranks=(4, 8), rates=(0.001, 0.002), counts=(8, 24), least_steps=2)
     for _ in range(2):
         points = scaling.main(base=tmp_path, output=tmp_path / "ranks", grid=grid)
+    for other in (replace(grid, eval_count=7), replace(grid, notes=(tmp_path / "notes.jsonl",))):
+        with pytest.raises(scaling.RowsOfAnother, match="another run"):
+            scaling.main(base=tmp_path, output=tmp_path / "ranks", grid=other)
     (tmp_path / "model.safetensors").write_bytes(b"another base")
     with pytest.raises(scaling.RowsOfAnother, match="another run"):
         scaling.main(base=tmp_path, output=tmp_path / "ranks", grid=grid)
-    assert trained == [(4, 8, 2.0), (4, 24, 1.0), (8, 8, 2.0), (8, 24, 1.0)]
-    assert [(point.rank, point.pairs) for point in points] == [one[:2] for one in trained]
-    assert "| 8 | 5.0% | 0.00 | 24 | 2 | 0.5 | 0.900 | 50.0% | 100.0% | 0.900 |" in (tmp_path / "ranks" / "rank-table.md").read_text()
+    assert trained == [(rank, rate, *rest) for rank in (4, 8) for rate in (0.001, 0.002) for rest in ((8, 2.0), (24, 1.0))]
+    assert [(point.rank, point.rate, point.pairs) for point in points] == [(0, 0.0, 0), *(one[:3] for one in trained)]
+    table = (tmp_path / "ranks" / "rank-table.md").read_text()
+    assert "| 8 | 0.001 | 5.0% | 0.00 | 24 | 2 | 0.5 | 0.900 | 50.0% | 0.900 | 50.0% |" in table and "| no adapter |  |  |  |  |  |  | 0.800 | 50.0% |" in table
     assert (tmp_path / "ranks" / "rank-table.png").read_bytes().startswith(b"\x89PNG")
 

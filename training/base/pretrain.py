@@ -27,6 +27,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader
 from transformers import MistralConfig, MistralForCausalLM, PreTrainedTokenizerBase, PreTrainedTokenizerFast
 
+from training.base.growing import grow
 from training.base.induction import write_induction
 from training.base.muon import Muon
 from training.base.objective import losses
@@ -56,7 +57,7 @@ class ModelSize:
         )  # type: ignore[call-arg]  # prefix_lm and lookup_layer are ours; configs keep what they do not know  # fmt: skip
 
 
-SIZES = {"3m": ModelSize(192, 6, 3, 512), "5m": ModelSize(256, 6, 4, 704), "14m": ModelSize()}
+SIZES = {"3m": ModelSize(192, 6, 3, 512), "5m": ModelSize(192, 9, 3, 512), "14m": ModelSize()}
 
 
 @dataclass(frozen=True)
@@ -149,7 +150,7 @@ def pretrain(
 ) -> Path:  # fmt: skip
     """Train a base and return the directory of its weights (``output/model``).
 
-    ``init``: a base of the same kind and tokenizer to go on from instead of the initial weights; not looked at when a checkpoint is there.
+    ``init``: a base of the same kind and tokenizer, of this size or a smaller one (`training/base/growing.py`), to go on from instead of the initial weights; not looked at when a checkpoint is there.
 
     Raises: ValueError when it is of another kind.
     """
@@ -176,16 +177,15 @@ def pretrain(
 
 def _begin_from(model: MistralForCausalLM, tokenizer: PreTrainedTokenizerBase, init: Path, size: str) -> None:
     theirs, ours = MistralConfig.from_pretrained(init), model.config
-    for key in ("prefix_lm", "num_attention_heads", "head_dim", "rope_parameters"):
+    for key in ("prefix_lm", "hidden_size", "num_attention_heads", "head_dim", "rope_parameters"):
         if getattr(theirs, key, None) != getattr(ours, key):
             raise ValueError(f"{init}: {key} is {getattr(theirs, key, None)}, a base of size {size} has {getattr(ours, key)}")
     if PreTrainedTokenizerFast.from_pretrained(init).get_vocab() != tokenizer.get_vocab():
         raise ValueError(f"{init} has another tokenizer")
-    found = load_weights(init)
-    wanted = {name: tensor.shape for name, tensor in model.state_dict().items() if name != "lm_head.weight"}  # tied to the embedding, and not in the file
-    if {name: tensor.shape for name, tensor in found.items()} != wanted:
-        raise ValueError(f"{init}: its weights are not those of a base of size {size}")
-    model.load_state_dict(found, strict=False)
+    try:
+        grow(model, load_weights(init), theirs)
+    except ValueError as error:
+        raise ValueError(f"{init}: its weights are not those of a base of size {size} or less: {error}") from error
 
 
 @dataclass

@@ -22,11 +22,12 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 from torch import Tensor
-from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedTokenizerBase
+from transformers import AutoModelForCausalLM, PreTrainedTokenizerBase
 
 from training.base.encode import PairEncoder
 from training.base.prefix import attention_mask
 from training.notes.synthesize import Pair
+from training.specialist.finetune import read_tokenizer
 
 _STRING_OR_SCALAR = re.compile(r'"((?:[^"\\]|\\.)*)"(:?)|(-?\d[\d.]*|true|false|null)')
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
@@ -84,7 +85,7 @@ class Reader:
     """A base, or a base with an adapter, that is asked for the next token at each place of gold."""
 
     def __init__(self, base: Path, adapter: Path | None = None, schemas: dict[str, Any] | None = None) -> None:
-        self.tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(base)
+        self.tokenizer: PreTrainedTokenizerBase = read_tokenizer(base)
         model: Any = AutoModelForCausalLM.from_pretrained(base, dtype=torch.float32)
         if adapter is not None:
             from peft import PeftModel

@@ -1,22 +1,24 @@
-"""How much an adapter needs: its quality by rank and by the number of pairs that it learned from.
+"""How much an adapter needs: its quality by rank, by learning rate and by the number of pairs that it learned from, beside the base without any.
 
 Owns the grid of adapters, what is measured of each and how that is shown; a point whose row is there is not made again, so a killed run goes on. Run it with
 
     escribano-train rank-table --base runs/base/model --output runs/ranks --rank 8 --rank 32 --pairs 500 --pairs 1500
-    escribano-train rank-table --base runs/base/model --output runs/curve --rank 32 --pairs 50 --pairs 150 --pairs 500 --pairs 1500 --pairs 5000
+    escribano-train rank-table --base runs/base/model --output runs/curve --rank 32 --notes my-notes.jsonl
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
+from service.request import BASE_ADAPTER_ID
 from training.gates.curate import curate
 from training.measure import evaluate
 from training.measure.reliability import markdown_table
-from training.measure.slices import SliceName, synthetic
+from training.measure.slices import SliceName, hand_written, synthetic
 from training.notes.synthesize import Pair
 from training.progress import tracked
 from training.runs import SCHEMA_ID, drawn, make_adapter
@@ -33,21 +35,31 @@ class RowsOfAnother(ValueError):
 
 @dataclass(frozen=True)
 class Grid:
-    """Which adapters are made and how. ``least_steps``: with few pairs as many passes over them as it takes to make so many steps."""
+    """Which adapters are made and how. ``least_steps``: with few pairs as many passes over them as it takes to make so many steps.
+
+    ``notes``: files of hand-written notes, each measured on beside the synthetic slices.
+    """
 
     ranks: tuple[int, ...] = (8, 32)
+    rates: tuple[float, ...] = (FinetunePlan.learning_rate,)
     counts: tuple[int, ...] = (50, 150, 500, 1500, 5000)
     least_steps: int = 60
     eval_count: int = 100
+    notes: tuple[Path, ...] = ()
     seed: int = 1
     device: str = "cpu"
     threads: int | None = None
     compiled: bool = False
 
-    def plan(self, rank: int, count: int) -> FinetunePlan:
-        plan = FinetunePlan(rank=rank, seed=self.seed)
+    def plan(self, rank: int, rate: float, count: int) -> FinetunePlan:
+        plan = FinetunePlan(rank=rank, learning_rate=rate, seed=self.seed)
         is_long = count >= self.least_steps * plan.batch_size
-        return FinetunePlan(rank=rank, seed=self.seed, epochs=1.0 if is_long else self.least_steps * plan.batch_size / count, compiled=self.compiled and is_long)
+        return replace(plan, epochs=1.0 if is_long else self.least_steps * plan.batch_size / count, compiled=self.compiled and is_long)
+
+    @property
+    def measuring(self) -> dict[str, Any]:
+        """What figures depend on beside the adapter."""
+        return {"eval_count": self.eval_count, "notes": [str(file) for file in self.notes]}
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,9 +75,10 @@ class Quality:
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """An adapter of the grid. ``parameters``: its share of the base's."""
+    """An adapter of the grid, or the base without one (rank 0). ``parameters``: its share of the base's."""
 
     rank: int
+    rate: float
     pairs: int
     steps: int
     minutes: float
@@ -76,60 +89,82 @@ class Point:
 
 def main(*, base: Path, output: Path, grid: Grid) -> list[Point]:
     """What `escribano-train rank-table` runs: trains and measures each point; writes rank-table.md, .json and .png to ``output``. Raises: as `evaluate.main`; RowsOfAnother."""
+    output.mkdir(parents=True, exist_ok=True)
     most = max(grid.counts)
     pairs = curate(tracked(drawn("agent_status", "train", grid.seed, round(most * _SPARE)), round(most * _SPARE), "pairs")).kept[:most]
-    points = [_point(base, output, pairs[:count], rank, grid) for rank in grid.ranks for count in grid.counts]
-    facts = {"command": f"escribano-train rank-table --base {base} {' '.join(_options(grid))}", "grid": asdict(grid), "points": [asdict(point) for point in points]}
-    (output / "rank-table.json").write_text(json.dumps(facts, indent=2) + "\n", "utf-8")
-    (output / "rank-table.md").write_text(markdown(points, str(facts["command"])), "utf-8")
+    asked = [(rank, rate, pairs[:count]) for rank in grid.ranks for rate in grid.rates for count in grid.counts]
+    points = [_base_point(base, output, grid), *(_adapter_point(base, output, found, rank, rate, grid) for rank, rate, found in asked)]
+    command = f"escribano-train rank-table --base {base} {' '.join(_options(grid))}"
+    facts = {"command": command, "base_digest": base_digest(base), "grid": asdict(grid), "points": [asdict(point) for point in points]}
+    (output / "rank-table.json").write_text(json.dumps(facts, indent=2, default=str) + "\n", "utf-8")
+    (output / "rank-table.md").write_text(markdown(points, command), "utf-8")
     plot(points, output / "rank-table.png")
     return points
 
 
 def _options(grid: Grid) -> Iterator[str]:
     yield from (f"--rank {rank}" for rank in grid.ranks)
+    yield from (f"--learning-rate {rate:g}" for rate in grid.rates)
     yield from (f"--pairs {count}" for count in grid.counts)
     yield f"--least-steps {grid.least_steps} --eval-count {grid.eval_count} --seed {grid.seed}"
+    yield from (f"--notes {file}" for file in grid.notes)
     yield from (["--compiled"] if grid.compiled else [])
 
 
-def _point(base: Path, output: Path, pairs: Sequence[Pair], rank: int, grid: Grid) -> Point:
-    adapter = output / f"rank{rank}-pairs{len(pairs)}"
-    row, made = adapter / "row.json", {"base": base_digest(base), "least_steps": grid.least_steps, "eval_count": grid.eval_count, "seed": grid.seed}
-    if row.exists():
-        known = json.loads(row.read_text("utf-8"))
+def _base_point(base: Path, output: Path, grid: Grid) -> Point:
+    made = {"base": base_digest(base), **grid.measuring}
+    return _once(output / "base" / "row.json", made, lambda: Point(0, 0.0, 0, 0, 0.0, 0, 0.0, measured(base, None, grid)))
+
+
+def _adapter_point(base: Path, output: Path, pairs: Sequence[Pair], rank: int, rate: float, grid: Grid) -> Point:
+    adapter = output / f"rank{rank}-rate{rate:g}-pairs{len(pairs)}"
+
+    def make() -> Point:
+        if not (adapter / "metadata.json").exists():
+            make_adapter(str(base), pairs, adapter, grid.plan(rank, rate, len(pairs)), grid.device, grid.threads)
+        facts, base_facts = (json.loads((folder / "metadata.json").read_text("utf-8")) for folder in (adapter, base))
+        size = (adapter / "adapter_model.safetensors").stat().st_size
+        share = facts["num_parameters"] / base_facts["parameters"]
+        return Point(rank, rate, len(pairs), facts["steps"], facts["minutes"], size, share, measured(base, adapter, grid))
+
+    return _once(adapter / "row.json", {"base": base_digest(base), "least_steps": grid.least_steps, "seed": grid.seed, **grid.measuring}, make)
+
+
+def _once(file: Path, made: dict[str, Any], make: Callable[[], Point]) -> Point:
+    """The point that a file holds, or a new one that it will hold. Raises: RowsOfAnother."""
+    if file.exists():
+        known = json.loads(file.read_text("utf-8"))
         if known["made"] != made:
-            raise RowsOfAnother(f"{row} is of another run ({known['made']}); choose another --output")
+            raise RowsOfAnother(f"{file} is of another run ({known['made']}); choose another --output")
         return Point(**known["point"] | {"quality": {name: Quality(**found) for name, found in known["point"]["quality"].items()}})
-    if not (adapter / "metadata.json").exists():
-        make_adapter(str(base), pairs, adapter, grid.plan(rank, len(pairs)), grid.device, grid.threads)
-    facts, base_facts = (json.loads((folder / "metadata.json").read_text("utf-8")) for folder in (adapter, base))
-    size = (adapter / "adapter_model.safetensors").stat().st_size
-    point = Point(rank, len(pairs), facts["steps"], facts["minutes"], size, facts["num_parameters"] / base_facts["parameters"], measured(base, adapter, grid))
-    row.write_text(json.dumps({"made": made, "point": asdict(point)}, indent=2) + "\n", "utf-8")
+    point = make()
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(json.dumps({"made": made, "point": asdict(point)}, indent=2) + "\n", "utf-8")
     return point
 
 
-def measured(base: Path, adapter: Path, grid: Grid) -> dict[str, Quality]:
-    """Of an adapter on each slice, with the backstop."""
-    wanted = [synthetic(name, grid.eval_count) for name in MEASURED]
-    found = evaluate.measured(wanted, [adapter.name], base=str(base), adapters=[adapter], device=grid.device, threads=grid.threads)
+def measured(base: Path, adapter: Path | None, grid: Grid) -> dict[str, Quality]:
+    """Of an adapter, or of the base where it is None, on each slice, with the backstop."""
+    wanted = [*(synthetic(name, grid.eval_count) for name in MEASURED), *(replace(hand_written(file), name=f"notes {file.stem}") for file in grid.notes)]
+    writer, adapters = (BASE_ADAPTER_ID, []) if adapter is None else (adapter.name, [adapter])
+    found = evaluate.measured(wanted, [writer], base=str(base), adapters=adapters, device=grid.device, threads=grid.threads)
     told = {one.slice.name: one.summary for one in found}
     return {name: Quality(s.n, s.validity, s.native_validity, s.exact_rate, s.f1) for name, s in told.items()}
 
 
 def markdown(points: Sequence[Point], command: str) -> str:
     """The points as people read them."""
-    head = ["rank", "of the base", "MB", "pairs", "steps", "minutes", *(f"{name.replace('_', ' ')}: {what}" for name in MEASURED for what in ("F1", "exact", "needed no help"))]
+    measured_on = points[0].quality
+    head = ["rank", "rate", "of the base", "MB", "pairs", "steps", "minutes", *(f"{name.replace('_', ' ')}: {what}" for name in measured_on for what in ("F1", "exact"))]
     rows = [
-        [str(p.rank), f"{p.parameters:.1%}", f"{p.size_bytes / 1e6:.2f}", f"{p.pairs:,}", f"{p.steps:,}", f"{p.minutes:.1f}",
-         *(shown for name in MEASURED for q in [p.quality[name]] for shown in (f"{q.f1:.3f}", f"{q.exact:.1%}", f"{q.native_valid:.1%}"))]
+        [*([str(p.rank), f"{p.rate:g}", f"{p.parameters:.1%}", f"{p.size_bytes / 1e6:.2f}", f"{p.pairs:,}", f"{p.steps:,}", f"{p.minutes:.1f}"] if p.rank else ["no adapter", *[""] * 6]),
+         *(shown for q in p.quality.values() for shown in (f"{q.f1:.3f}", f"{q.exact:.1%}"))]
         for p in points
     ]  # fmt: skip
-    n = points[0].quality[MEASURED[0]].n
+    counts = ", ".join(f"{quality.n} of {name.replace('_', ' ')}" for name, quality in measured_on.items())
     return "\n".join((
-        "# What an adapter needs", "", f"Made by `{command}`: adapters for `{SCHEMA_ID}` of the same pairs, the first so many of them; n {n} notes of each slice, as they are served.", "",
-        "![F1 by pairs](rank-table.png)", "", markdown_table(head, rows), "",
+        "# What an adapter needs", "", f"Made by `{command}`: adapters for `{SCHEMA_ID}` of the same pairs, the first so many of them; notes measured on, as they are served: {counts}.",
+        "Without an adapter the schema stands in the prompt.", "", "![F1 by pairs](rank-table.png)", "", markdown_table(head, rows), "",
     ))  # fmt: skip
 
 
@@ -140,19 +175,24 @@ def plot(points: Sequence[Point], file: Path) -> None:
     matplotlib.use("Agg")
     from matplotlib import pyplot
 
-    figure, panels = pyplot.subplots(1, len(MEASURED), figsize=(8.4, 3.4), sharey=True, layout="constrained")
-    for axes, name in zip(panels, MEASURED, strict=True):
-        for rank in dict.fromkeys(point.rank for point in points):
-            mine = [point for point in points if point.rank == rank]
-            axes.plot([point.pairs for point in mine], [point.quality[name].f1 for point in mine], marker="o", label=f"rank {rank}")
-        counts = sorted({point.pairs for point in points})
+    names = list(points[0].quality)
+    figure, panels = pyplot.subplots(1, len(names), figsize=(1.2 + 3.2 * len(names), 3.4), sharey=True, layout="constrained")
+    adapters = [point for point in points if point.rank]
+    counts = sorted({point.pairs for point in adapters})
+    for axes, name in zip(panels, names, strict=True):
+        for rank, rate in dict.fromkeys((point.rank, point.rate) for point in adapters):
+            mine = [point for point in adapters if (point.rank, point.rate) == (rank, rate)]
+            axes.plot([point.pairs for point in mine], [point.quality[name].f1 for point in mine], marker="o", label=f"rank {rank}, rate {rate:g}")
+        for point in points:
+            if not point.rank:
+                axes.axhline(point.quality[name].f1, color="0.5", linestyle="--", label="no adapter")
         axes.set_xscale("log")
         axes.set_xticks(counts, [f"{count:,}" for count in counts])
         axes.minorticks_off()
-        axes.set_title(name.replace("_", " "), fontsize=10)
+        axes.set_title(f"{name.replace('_', ' ')} (n {points[0].quality[name].n})", fontsize=10)
         axes.set_xlabel("pairs")
         axes.grid(alpha=0.3)
     panels[0].set_ylabel("content F1")
-    panels[0].legend(frameon=False, loc="lower right")
+    panels[0].legend(frameon=False, loc="lower right", fontsize=8)
     figure.savefig(file, dpi=150)
     pyplot.close(figure)

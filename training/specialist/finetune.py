@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import shutil
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -115,15 +116,20 @@ class CompletionTrainer(SFTTrainer):
     trl's own loss takes log-probabilities, entropy and the best token of every place: a third of a step at this width.
     """
 
-    def compute_loss(self, model: Any, inputs: dict[str, Tensor], return_outputs: bool = False, num_items_in_batch: Any = None) -> Any:
-        plain = self.accelerator.unwrap_model(model).get_base_model()
-        with self.accelerator.autocast():
-            loss = self._loss(plain, inputs)
-        return (loss, {}) if return_outputs else loss
-
     lesson_weight = 0.0
     compiled: Callable[..., Any] | None = None
     """The layers, compiled; they share their weights with the model's."""
+
+    def __init__(self, *given: Any, **named: Any) -> None:
+        super().__init__(*given, **named)
+        plain: Any = self.model.get_base_model()  # type: ignore[union-attr, operator]
+        plain.forward = lambda **batch: {"loss": self._loss(plain, batch)}
+
+    def compute_loss(self, model: Any, inputs: dict[str, Tensor], return_outputs: bool = False, num_items_in_batch: Any = None) -> Any:
+        """The loss comes out of the model's own call, so that what averages gradients over processes, which wraps that call, sees it."""
+        with self.accelerator.autocast():
+            loss = model(**inputs)["loss"]
+        return (loss, {}) if return_outputs else loss
 
     def _loss(self, plain: Any, inputs: dict[str, Tensor]) -> Tensor:
         layer, backbone = getattr(plain.config, "lookup_layer", None), plain.model if self.compiled is None else self.compiled
@@ -131,6 +137,13 @@ class CompletionTrainer(SFTTrainer):
             return completion_loss(plain, backbone, inputs)
         (report, *lessons), _ = losses(plain, backbone, inputs, layer)
         return report + self.lesson_weight * torch.stack(lessons).sum()
+
+
+def read_tokenizer(folder: Path) -> PreTrainedTokenizerBase:
+    """The tokenizer of a base as the server reads it: its `tokenizer.json`, also where a `tekken.json` lies beside it and mistral-common is installed."""
+    tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(folder, mistral_format=False)
+    tokenizer.pad_token = tokenizer.pad_token or tokenizer.eos_token
+    return tokenizer
 
 
 def load_base(folder: Path, plan: FinetunePlan, device: str) -> Any:
@@ -142,7 +155,8 @@ def load_base(folder: Path, plan: FinetunePlan, device: str) -> Any:
     if not plan.qlora:
         return AutoModelForCausalLM.from_pretrained(folder, dtype=dtype)
     nf4 = BitsAndBytesConfig(load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_use_double_quant=True, bnb_4bit_compute_dtype=dtype)  # type: ignore[no-untyped-call]
-    model = AutoModelForCausalLM.from_pretrained(folder, dtype=dtype, quantization_config=nf4, device_map={"": device})
+    place = device if device == "cpu" else f"{device}:{os.environ.get('LOCAL_RANK', 0)}"  # of several processes each has its own
+    model = AutoModelForCausalLM.from_pretrained(folder, dtype=dtype, quantization_config=nf4, device_map={"": place})
     return prepare_model_for_kbit_training(model, use_gradient_checkpointing=plan.gradient_checkpointing)  # type: ignore[no-untyped-call]
 
 
@@ -155,12 +169,13 @@ def finetune(base: str, pairs: Iterable[Pair], output: Path, plan: FinetunePlan,
              device: str = "cpu", asking: dict[str, Any] | None = None) -> dict[str, Any]:  # fmt: skip
     """Train an adapter and write it to ``output``; a killed run resumes from ``output/.work``. Returns its metadata.
 
+    Started once in each of several processes (`accelerate launch`), the steps are theirs together, ``plan.batch_size`` pairs each, and the first one writes.
+
     ``asking``: where the pairs bring their schema along, what its leaves ask for; the prompts carry none in any case.
     """
     folder = local_base(base)
-    tokenizer = AutoTokenizer.from_pretrained(folder)
+    tokenizer = read_tokenizer(folder)
     model = load_base(folder, plan, device)
-    tokenizer.pad_token = tokenizer.pad_token or tokenizer.eos_token
     pairs = list(pairs)
     data, too_long = dataset(tokenizer, pairs, plan.max_length, asking)
     work = output / ".work"
@@ -177,11 +192,13 @@ def finetune(base: str, pairs: Iterable[Pair], output: Path, plan: FinetunePlan,
         "examples": examples_of(pairs),
         "kind": "adapter", "adapter_id": output.name, "schema_id": schema_id, "schema_digest": schema_digest, "base_digest": base_digest(folder),
         "rank": plan.rank, "lora_alpha": plan.lora_alpha, "plan": asdict(plan), "pairs": len(data), "pairs_too_long": too_long, "data_hash": data_hash,
-        "steps": trainer.state.global_step, "train_loss": result.training_loss, "minutes": round((time.monotonic() - began) / 60, 2),
+        "processes": trainer.accelerator.num_processes, "steps": trainer.state.global_step, "train_loss": result.training_loss, "minutes": round((time.monotonic() - began) / 60, 2),
         "num_parameters": _num_trainable(trainer.model),
     }  # fmt: skip
-    save(trainer.model, output, facts)
-    shutil.rmtree(work, ignore_errors=True)
+    if trainer.is_world_process_zero():
+        save(trainer.model, output, facts)
+        shutil.rmtree(work, ignore_errors=True)
+    trainer.accelerator.wait_for_everyone()
     return facts
 
 
