@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from service.engine.onnx_graph import write_graph
+from training.whole import write_json, write_whole
 
 EMBEDDED = Path(__file__).parent.parent / "service" / "embedded"
 BASE_FILES = ("model.safetensors", "config.json", "tokenizer.json", "tokenizer_config.json", "metadata.json")
@@ -56,8 +57,8 @@ def _bundled(source: Path, target: Path, names: Sequence[str], scores: dict[str,
     facts = json.loads((target / "metadata.json").read_text("utf-8"))
     if scores is not None:
         facts["scores"] = scores
-        (target / "metadata.json").write_text(json.dumps(facts, indent=2) + "\n", "utf-8")
-    (target / "README.md").write_text(card(facts, _sizes(target, names)), "utf-8")
+        write_json(target / "metadata.json", facts)
+    write_whole(target / "README.md", card(facts, _sizes(target, names)))
     return target
 
 

@@ -7,6 +7,7 @@ Owns the commands that make things; those that measure are in ``training.cli_mea
 from __future__ import annotations
 
 import math
+import sys
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated
@@ -203,7 +204,7 @@ def finetune(
     epochs: Annotated[float, typer.Option(min=0.001, help="Passes over the pairs.")] = 1.0,
     learning_rate: Annotated[float, typer.Option(min=1e-8, max=1.0, help="Highest learning rate; a base of billions wants about 2e-4.")] = 2e-3,
     batch_size: Annotated[int, typer.Option(min=1, help="Pairs of a step.")] = 8,
-    qlora: Annotated[bool, typer.Option("--qlora", help="Keep the base in 4 bits (NF4); needs the extra escribano[qlora].")] = False,
+    qlora: Annotated[bool, typer.Option("--qlora", help="Keep the base in 4 bits (NF4); needs pip install -e '.\\[qlora]'.")] = False,
     gradient_checkpointing: Annotated[bool, typer.Option("--gradient-checkpointing", help="Compute activations anew instead of keeping them: less memory, a third more time.")] = False,
     max_length: Annotated[int, typer.Option(min=16, help="Longest pair in tokens, prompt and report together; longer ones are left out and counted.")] = 1280,
     compiled: Compiled = False,
@@ -225,7 +226,7 @@ def finetune(
     from training.specialist.finetune import FinetunePlan
 
     if qlora and find_spec("bitsandbytes") is None:
-        raise typer.BadParameter("--qlora needs bitsandbytes: pip install 'escribano[qlora]'")
+        raise typer.BadParameter("--qlora needs bitsandbytes: pip install -e '.[qlora]' in the repository")
     plan = FinetunePlan(rank=rank, epochs=epochs, learning_rate=learning_rate, batch_size=batch_size, max_length=max_length, seed=seed, qlora=qlora, gradient_checkpointing=gradient_checkpointing, compiled=compiled)
     with failures_shown():
         facts = runs.make_adapter(base, list(pairs_file.read_pairs(pairs)), output, plan, device, threads)
@@ -336,5 +337,16 @@ def everything(
     say(f"base: {at.model}\nadapter: {at.adapter}\nscores: {at.scores}")
 
 
+def main() -> None:
+    """The program: the commands, and one line where what they need is not installed."""
+    try:
+        app()
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] in ("training", "schemas", "service"):
+            raise
+        say(f"error: no module named {error.name}; escribano-train needs more than the server: pip install -e '.[train]' in the repository")
+        sys.exit(1)
+
+
 if __name__ == "__main__":
-    app()
+    main()

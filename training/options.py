@@ -76,9 +76,19 @@ def failures_shown(*also: type[Exception]) -> Iterator[None]:
     except (*_expected(), *also) as error:
         say(f"error: {error}")
         raise typer.Exit(1) from None
+    except RuntimeError as error:
+        if not _is_disk(error):
+            raise
+        say(f"error: a file could not be written whole, is the disk full? ({str(error).splitlines()[0]})")
+        raise typer.Exit(1) from None
     except KeyboardInterrupt:
         say("stopped; start it again with the same options to go on")
         raise typer.Exit(130) from None
+
+
+def _is_disk(error: RuntimeError) -> bool:
+    """Whether it is how torch and safetensors say that a file could not be written."""
+    return "PytorchStreamWriter" in str(error) or "No space left" in str(error) or "inline_container" in str(error)
 
 
 def _expected() -> tuple[type[Exception], ...]:

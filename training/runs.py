@@ -9,7 +9,6 @@ goes on where it stopped). How a stage works is its own module's business. Run t
 from __future__ import annotations
 
 import itertools
-import json
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -22,6 +21,7 @@ from training.gates.curate import curate
 from training.gates.pairs_file import content_hash, read_pairs, read_texts, write_pairs
 from training.notes.synthesize import Family, Pair, pairs
 from training.progress import tracked
+from training.whole import write_json
 
 if TYPE_CHECKING:
     from training.specialist.finetune import FinetunePlan
@@ -245,8 +245,7 @@ def _calibrate(at: Places, plan: FullPlan) -> None:
         told = asdict(calibration.main(base=str(at.model), adapter=at.adapter, count=plan.eval_count, device=plan.device, threads=plan.threads))
     except calibration.CannotFit as error:
         told = {"not fitted": str(error)}
-    at.calibration.parent.mkdir(parents=True, exist_ok=True)
-    at.calibration.write_text(json.dumps(told, indent=2) + "\n")
+    write_json(at.calibration, told)
 
 
 def _evaluate(at: Places, plan: FullPlan) -> None:

@@ -41,10 +41,11 @@ class Defaults:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What became of one line; `ok` if it has a valid report."""
+    """What became of one line; `ok` if it has a valid report. `code`: OK, NOT_VALID, or what its call failed with."""
 
     text: str
     ok: bool
+    code: str = "OK"
 
 
 class LineInvalid(ValueError):
@@ -87,8 +88,9 @@ async def _answer(number: int, line: bytes, send: Send, defaults: Defaults) -> A
         line_id = record.get("id")
         result = await _send_patiently(send, to_request(record, defaults))
     except Exception as error:
-        return Answer(canonical_json(_failed(number, line_id, failure_from(error))), ok=False)
-    return Answer(canonical_json({"id": line_id} | told(result)), ok=result.valid)
+        failure = failure_from(error)
+        return Answer(canonical_json(_failed(number, line_id, failure)), ok=False, code=failure.code)
+    return Answer(canonical_json({"id": line_id} | told(result)), ok=result.valid, code="OK" if result.valid else "NOT_VALID")
 
 
 async def _send_patiently(send: Send, request: GenerationRequest) -> GenerationResult:

@@ -109,7 +109,7 @@ def generate(
 
     [bold]Examples[/]
 
-      escribano generate --schema agent_status --question "Agent invoice-triage is on track, 80% done ..."
+      escribano generate --schema agent_status --question "invoice-triage, week of 5 to 11 October 2026. Owner: Ana Ruiz. It is on track and 80% done."
       escribano generate --schema agent_status --explain --question "$(cat note.txt)"
       escribano generate --schema agent_status --input questions.jsonl --output reports.jsonl
       cat questions.jsonl | escribano generate --schema agent_status --input - --server 127.0.0.1:50051 > reports.jsonl
@@ -119,10 +119,11 @@ def generate(
         raise typer.BadParameter("give exactly one of --question and --input")
     if explain and question is None:
         raise typer.BadParameter("--explain shows one report; give --question")
+    _refuse_with_server(server, {"--base": base, "--adapter-dir": adapter_dir, "--device": device})
     options = DecodingOptions(mode, max_new_tokens, temperature, seed, grounding, require_grounded)
     defaults = Defaults(schema, _read_schema(schema_file), adapter, options)
     backend = Backend(_settings(base=base, adapters=adapter_dir, device=device), server, timeout)
-    with _failures_shown():
+    with _failures_shown(server):
         if source is not None:
             ok = asyncio.run(answer_file(source, target, backend, defaults, num_in_flight=in_flight))
         else:
@@ -143,7 +144,7 @@ def schemas(
       escribano schemas agent_status > agent_status.json
     """
     backend = Backend(_settings(), server, DEFAULT_TIMEOUT_S)
-    with _failures_shown():
+    with _failures_shown(server):
         if schema_id is None:
             terminal.show_schemas(backend.schemas())
         else:
@@ -158,8 +159,9 @@ def adapters(server: Server = None, base: Base = None, adapter_dir: AdapterDirs 
 
       escribano adapters --server 127.0.0.1:50051
     """
+    _refuse_with_server(server, {"--base": base, "--adapter-dir": adapter_dir})
     backend = Backend(_settings(base=base, adapters=adapter_dir), server, DEFAULT_TIMEOUT_S)
-    with _failures_shown():
+    with _failures_shown(server):
         terminal.show_adapters(backend.adapters())
 
 
@@ -169,6 +171,12 @@ def _settings(**given: Any) -> Settings:
     except ValidationError as error:
         problems = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
         raise typer.BadParameter(problems) from None
+
+
+def _refuse_with_server(server: str | None, given: dict[str, object]) -> None:
+    """What a running server was started with cannot be changed by a call."""
+    if server is not None and (mine := [name for name, value in given.items() if value]):
+        raise typer.BadParameter(f"{', '.join(mine)}: a server has its own, from `escribano serve`; leave it out, or leave --server out")
 
 
 def _ready(host: str, port: int) -> None:
@@ -188,8 +196,15 @@ def _why(error: OSError | UnicodeDecodeError) -> str:
     return str(error.strerror) if isinstance(error, OSError) else "is not UTF-8"
 
 
+_HINTS = {
+    "UNAVAILABLE": "  no server answers at {server}; --server is HOST:PORT, `escribano serve` starts one, and without --server this process writes the report itself",
+    "DEADLINE_EXCEEDED": "  --timeout gives it more seconds",
+}
+"""What to do about a failure, by its reason."""
+
+
 @contextmanager
-def _failures_shown() -> Iterator[None]:
+def _failures_shown(server: str | None = None) -> Iterator[None]:
     try:
         yield
     except BrokenPipeError:
@@ -198,7 +213,10 @@ def _failures_shown() -> Iterator[None]:
         typer.echo(str(error), err=True)
         raise typer.Exit(1) from None
     except Exception as error:
-        terminal.show_failure(failure_from(error))
+        failure = failure_from(error)
+        terminal.show_failure(failure)
+        if server is not None and (hint := _HINTS.get(failure.reason)):
+            typer.echo(hint.format(server=server), err=True)
         raise typer.Exit(1) from None
 
 

@@ -7,6 +7,7 @@ Does not know: what is in a line (`service/command/bulk.py`).
 from __future__ import annotations
 
 import sys
+from collections import Counter
 from contextlib import AbstractContextManager, aclosing, nullcontext
 from pathlib import Path
 from typing import IO, cast
@@ -35,7 +36,7 @@ async def answer_file(source: Path, target: Path, backend: Backend, defaults: De
         FileUnusable: one of them cannot be opened, or they are the same file.
     """
     _refuse_same(source, target)
-    all_ok = True
+    answered: Counter[str] = Counter()
     with _open(source, "rb", sys.stdin.buffer) as lines:
         async with backend.sender() as send:
             answers = answer_lines(lines, send, defaults, num_in_flight=num_in_flight)
@@ -44,8 +45,9 @@ async def answer_file(source: Path, target: Path, backend: Backend, defaults: De
                     async for answer in answers:
                         _write(out, answer)
                         advance(answer.ok)
-                        all_ok = all_ok and answer.ok
-    return all_ok
+                        answered[answer.code] += 1
+    terminal.show_summary(answered, str(target))
+    return not (answered.keys() - {"OK"})
 
 
 def _write(out: IO[bytes], answer: Answer) -> None:

@@ -7,7 +7,7 @@ Does not know: where it comes from.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from itertools import pairwise
 
@@ -25,6 +25,7 @@ from service.ports import AdapterInfo, SchemaInfo
 from service.request import GenerationRequest
 from service.result import FinishReason, GenerationResult
 
+EVEN = 0.5
 SHORT_DIGEST_CHARS = len("sha256:") + 12
 
 
@@ -38,6 +39,8 @@ def show_report(result: GenerationResult) -> None:
     Console(stderr=True).print(attestation(result), highlight=False)
     if result.finish_reason is FinishReason.BUDGET_CLOSED:
         Console(stderr=True).print("  ended early, to stay within max_new_tokens; what it leaves out may stand in the note all the same", style="yellow")
+    for doubt in doubts(result):
+        Console(stderr=True).print(f"  {escape(doubt)}", style="yellow", highlight=False, soft_wrap=True)
     for violation in result.violations:
         Console(stderr=True).print(f"  {escape(str(violation))}", style="yellow", highlight=False)
 
@@ -52,6 +55,18 @@ def attestation(result: GenerationResult) -> str:
     writer = result.adapter_id or "base"
     parts = (verdict, how, result.finish_reason.name, escape(writer), work, tokens, passes, f"{result.total_s:.2f} s")
     return " · ".join(parts)
+
+
+def doubts(result: GenerationResult) -> list[str]:
+    """What a reader should look at before believing a report: values that no text states, and those that are more likely wrong than right."""
+    unsupported = [found.pointer for found in result.evidence if found.status is Status.UNSUPPORTED]
+    unsure = [f"{found.pointer} ({found.confidence:.0%})" for found in result.evidence if found.confidence is not None and found.confidence < EVEN and found.pointer not in unsupported]
+    said = []
+    if unsupported:
+        said.append(f"stands nowhere in the text: {', '.join(unsupported)}; the schema demands a value (--require-grounded refuses such a report)")
+    if unsure:
+        said.append(f"more likely wrong than right: {', '.join(unsure)}; --explain shows where each value was taken from")
+    return said
 
 
 _COLOURS = {
@@ -121,11 +136,22 @@ def show_adapters(adapters: tuple[AdapterInfo, ...]) -> None:
 def show_failure(failure: Failure) -> None:
     """A failure and its fields on stderr."""
     console = Console(stderr=True, highlight=False, soft_wrap=True)
-    console.print(f"[red]{failure.code}[/] ({failure.reason}): {escape(failure.message)}")
+    reason = "" if failure.reason == failure.code else f" ({failure.reason})"
+    console.print(f"[red]{failure.code}[/]{reason}: {escape(failure.message)}")
     for violation in failure.field_violations:
+        if violation.description in failure.message and violation.field in failure.message:
+            continue  # it is what the message says
         console.print(f"  [bold]{escape(violation.field)}[/] {escape(violation.description)}")
     for broken in failure.report_violations:
         console.print(f"  {escape(str(broken))}")
+
+
+def show_summary(answered: Mapping[str, int], target: str) -> None:
+    """How many lines of a file came to what, on stderr."""
+    total, ok = sum(answered.values()), answered.get("OK", 0)
+    failed = ", ".join(f"{code} {count:,}" for code, count in sorted(answered.items()) if code != "OK")
+    rest = f"; {total - ok:,} without one ({failed}), see \"message\" in {target}" if failed else ""
+    Console(stderr=True, highlight=False, soft_wrap=True).print(f"{total:,} lines, {ok:,} with a valid report{escape(rest)}")
 
 
 @contextmanager

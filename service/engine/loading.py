@@ -29,7 +29,7 @@ def executor_for(base: Base, *, num_slots: int, device: str = "cpu", threads: in
 
         from service.engine.torch_executor import TorchExecutor
     except ImportError as error:
-        raise CheckpointInvalid(f"{base.path}: without {FILE} on a CPU, and on any other device, torch runs it: pip install 'escribano[torch]'") from error
+        raise CheckpointInvalid(f"{base.path}: without {FILE} on a CPU, and on any other device, torch runs it: pip install -e '.[torch]'") from error
     if device == "cpu":
         torch.set_num_threads(threads or torch_threads())
     return TorchExecutor(base, num_slots=num_slots, device=device)

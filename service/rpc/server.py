@@ -30,7 +30,7 @@ class PortUnavailable(OSError):
     """The address cannot be bound: taken, forbidden or not ours."""
 
     def __init__(self, address: str) -> None:
-        super().__init__(f"cannot listen on {address}")
+        super().__init__(f"cannot listen on {address}: another program has that port, or the address is not this machine's; choose another --port, or 0 for a free one")
         self.address = address
 
 

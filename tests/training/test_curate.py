@@ -11,9 +11,11 @@ from typing import Any
 import pytest
 
 from schemas.canonical import canonical_json, parse_json
+from schemas.catalog import Catalog
 from tests.training.drawn import SLICES, drawn
 from training.gates import datacard
-from training.gates.curate import LEAK_WORDS, Curated, Refusal, curate
+from training.gates.curate import LEAK_WORDS, Curated, Refusal, changed, curate
+from training.gates.founding import founded_on_text
 from training.gates.pairs_file import FileInvalid, content_hash, read_pairs, read_texts, write_pairs
 from training.notes.marks import Mark
 from training.notes.synthesize import ContextItem, Pair
@@ -68,8 +70,36 @@ def test_a_right_pair_is_kept() -> None:
 def test_synthetic_pairs_pass(family: Any, split: str, wording: str) -> None:
     for lang in ("en", "es"):
         found = curate(drawn(family, split, wording, lang, 50))
-        assert all(r.gate == "duplicate" for r in found.refused), found.refused
+        assert all(r.gate in ("duplicate", "telling") for r in found.refused), found.refused
         assert len(found.kept) >= 46
+
+
+def with_leaf(value: Any, pointer: str, leaf: Any) -> Any:
+    """The same value with another leaf."""
+    first, _, rest = pointer.removeprefix("/").partition("/")
+    if isinstance(value, list):
+        return [with_leaf(item, rest, leaf) if str(i) == first and rest else leaf if str(i) == first else item for i, item in enumerate(value)]
+    return {name: (with_leaf(item, rest, leaf) if rest else leaf) if name == first else item for name, item in value.items()}
+
+
+def test_a_report_with_one_value_changed_is_refused() -> None:
+    """Whichever value: no pair teaches a figure, a day or a name that its note does not give."""
+    schema = Catalog.load().get("agent_status").schema
+    tried = 0
+    for pair in [one for lang in ("en", "es") for one in drawn("agent_status", "train", "train", lang, 25)]:
+        value = parse_json(pair.report)
+        for pointer, leaf in founded_on_text(value, schema):
+            wrong = replace(pair, report=canonical_json(with_leaf(value, pointer, changed(leaf))))
+            (refused,) = curate([wrong]).refused
+            assert refused.gate in ("valid", "verbatim", "named", "readable"), (pointer, leaf, refused)
+            tried += 1
+    assert tried > 300
+
+
+def test_a_pair_whose_note_could_be_read_either_way_is_refused() -> None:
+    note = NOTE.replace("All is well.", "All is well. It cost 9000000000018 or so, 1 to some.")
+    usage = {"tasks_completed": 1, "tasks_failed": None, "cost": None, "p95_latency_ms": None}
+    assert refusal(made(report(usage=usage), question=note)).gate == "telling"
 
 
 # --- one gate after the other ----------------------------------------------------------------------------------------

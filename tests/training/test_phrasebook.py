@@ -29,7 +29,7 @@ from training.phrasebook import (
 
 BOOKS = [(lang, split) for lang in LANGS for split in SPLITS]
 FACTS = ("agent", "owner", "email", "period", "progress", "completed", "failed", "completed_failed", "cost", "latency", "incident", "incident_cause",
-         "risk", "risk_mitigation", "action", "escalated", "headline")  # fmt: skip
+         "risk", "risk_mitigation", "action", "escalated", "headline", "usage_line", "complaint_opening", "complaint_aside", "complaint_closing", "quote_line")  # fmt: skip
 CHOSEN = ("status", "oversight", "policy", "approval", "incident_resolved")
 SLOTS = {
     "agent": "agent", "owner": "owner agent", "owner_first_person": "owner agent", "email": "email owner", "agent_owner": "agent owner",
@@ -40,6 +40,8 @@ SLOTS = {
     "risk": "risk likelihood impact mitigation", "risk_mitigation": "mitigation", "action_intro": "k", "action": "action assignee due",
     "approval": "approver date", "escalated": "person", "greeting": "recipient", "correction": "wrong right", "memo_header": "agent owner period",
     "distractor": "other_agent n unit money percent latency person date month", "request": "agent",
+    "agent_status": "agent", "status_progress": "percent", "agent_status_progress": "agent percent", "usage_line": "done failed unit money latency",
+    "agent_oversight": "agent", "agent_approval": "agent approver date", "agent_pending": "agent", "quote_head": "person date",
 }  # fmt: skip
 """What each kind of wording may be filled with; no other kind has slots."""
 

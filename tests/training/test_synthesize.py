@@ -104,8 +104,44 @@ def test_the_chosen_member_is_told(
         for seed in range(NOTES):
             facts, text = note(lang, split, register, seed)
             if member := facts[fact]:
-                ways = [bare(way) for way in (member, member.replace("_", " "), *book.entries(kind, member))]
+                fused = [longest_words(way) for fused in FUSED if fused.endswith(kind) or kind in fused for way in book.entries(fused, member)]
+                ways = [bare(way) for way in (member, member.replace("_", " "), *book.entries(kind, member), *fused)]
                 assert any(way in bare(plain(text)) for way in ways), (register, seed, member, plain(text))
+
+
+FUSED = ("agent_status", "status_progress", "agent_status_progress", "agent_oversight")
+
+
+def longest_words(wording: str) -> str:
+    """The longest run of a wording without a slot."""
+    return max(re.split(r"\{[a-z_]+\}", wording), key=len)
+
+
+def test_facts_that_share_a_clause_are_told_once() -> None:
+    """In prose a share of the notes opens with the agent and how it stands; nothing that such a clause tells is told again."""
+    opened = 0
+    for lang in LANGS:
+        for seed in range(120):
+            facts, text = note(lang, "train", "handover", seed)
+            told = [path for _, path in text]
+            assert told.count("progress") <= 1 and told.count("completed") <= 1 and told.count("latency") <= 1 and told.count("cost") <= 1, plain(text)
+            first = next(path for piece, path in text if path)
+            opened += first == "agent" and plain(text).startswith(facts["agent"])
+    assert opened > 3
+
+
+def test_a_message_may_quote_the_one_that_it_answers_and_a_register_may_complain() -> None:
+    quoting = complaining = 0
+    for seed in range(400):
+        rng = random.Random(f"register:{seed}")
+        book = phrasebook("en", "train")
+        register = registers.draw_register(rng)
+        complaining += register == "complaint"
+        _, text = note("en", "train", "letter", seed)
+        lines = plain(text).splitlines()
+        quoting += any(line.startswith("> ") for line in lines)
+    assert 5 < complaining < 60 and 10 < quoting < 80
+    assert registers.REGISTERS["complaint"] and book.entries("quote_head")
 
 
 def test_what_is_not_told_is_null_empty_or_unspecified() -> None:

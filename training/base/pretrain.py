@@ -33,6 +33,7 @@ from training.base.muon import Muon
 from training.base.objective import losses
 from training.base.stream import CURRICULUM, Notes, Phase
 from training.base.tagging import IGNORED, TagHead
+from training.whole import write_json
 
 LOOKUP_DEPTH = 2 / 3  # of the layers: those below learn what each word is about, the first heads of the next one are shown where to look
 ROPE_THETA = 1e6  # slow rotations, so that contents can be compared from one end of a note to the other
@@ -293,8 +294,7 @@ def _save(folder: Path, learner: nn.Module, steps: list[torch.optim.Optimizer], 
     folder.mkdir(parents=True, exist_ok=True)
     torch.save({"learner": learner.state_dict(), "optimizers": [o.state_dict() for o in steps]}, folder / "state.new")
     os.replace(folder / "state.new", folder / "state.pt")
-    (folder / "progress.new").write_text(json.dumps(asdict(progress)))
-    os.replace(folder / "progress.new", folder / "progress.json")
+    write_json(folder / "progress.json", asdict(progress))
 
 
 def _restore(folder: Path, learner: nn.Module, steps: list[torch.optim.Optimizer]) -> Progress:
@@ -318,13 +318,13 @@ def export(
     state = {name: tensor.detach().to("cpu", torch.bfloat16).contiguous() for name, tensor in model.state_dict().items() if name != "lm_head.weight"}
     save_file(state, folder / "model.safetensors", metadata={"format": "pt"})
     config = model.config.to_dict() | {"architectures": ["MistralForCausalLM"], "dtype": "bfloat16"}
-    (folder / "config.json").write_text(json.dumps(config, indent=2, default=str) + "\n")
+    write_json(folder / "config.json", config)
     tokenizer.save_pretrained(folder)
     facts = {"kind": "base", "plan": {k: v if v != math.inf else None for k, v in asdict(plan).items()}, "progress": asdict(progress),
              "parameters": sum(p.numel() for p in model.parameters())}  # fmt: skip
     if init is not None:
         facts["init"] = json.loads((init / "metadata.json").read_text())
-    (folder / "metadata.json").write_text(json.dumps(facts, indent=2) + "\n")
+    write_json(folder / "metadata.json", facts)
     return folder
 
 

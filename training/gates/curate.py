@@ -21,6 +21,7 @@ from schemas.catalog import Catalog, SchemaUnknown
 from schemas.grounding import KindUnknown, kind_at, leaves
 from schemas.nodes import Schema
 from schemas.validation import Judge, ReportValidator, SecondJudge
+from training.gates.founding import can_be_read, founded_on_text, is_date
 from training.gates.pairs_file import content_hash
 from training.notes.synthesize import Pair
 
@@ -111,6 +112,32 @@ def named(pair: Pair, schema: AdmittedSchema) -> Iterator[str]:
             yield f"{path}: the identifier {value!r} is not in the text"
 
 
+def readable(pair: Pair, schema: AdmittedSchema) -> Iterator[str]:
+    """Every number and date that must come from the text can be read in it, in some form that people write them in."""
+    for path, value in founded_on_text(parse_json(pair.report), schema.schema):
+        if not (isinstance(value, str) and not is_date(value)) and not can_be_read(value, _sources(pair)):
+            yield f"{path}: {value!r} cannot be read in the text"
+
+
+def telling(pair: Pair, schema: AdmittedSchema) -> Iterator[str]:
+    """The text tells its values apart from others: the first value of each kind, changed, is refused by the gates above."""
+    kinds: set[str] = set()
+    for path, value in founded_on_text(parse_json(pair.report), schema.schema):
+        kind = "number" if not isinstance(value, str) else "date" if is_date(value) else "text"
+        if kind not in kinds and can_be_read(changed(value), _sources(pair)):
+            yield f"{path}: {changed(value)!r} could be read in the text as well as {value!r}"
+        kinds.add(kind)
+
+
+def changed(value: str | int | float) -> str | int | float:
+    """Another value of the same kind: a number nobody writes, a day five months later, a text that says nothing."""
+    if not isinstance(value, str):
+        return 9_000_000_000_017 + round(value)
+    if not is_date(value):
+        return f"{value[::-1]} {value}"
+    return f"{value[:4]}-{(int(value[5:7]) + 4) % 12 + 1:02d}-{23 if value[8:10] != '23' else 22}"
+
+
 def filled(pair: Pair, schema: AdmittedSchema) -> Iterator[str]:
     """No wording's slot was left open, and there is something to read."""
     if slot := _SLOT.search(pair.text):
@@ -129,8 +156,8 @@ def marked(pair: Pair, schema: AdmittedSchema) -> Iterator[str]:
 
 
 GATES: dict[str, Gate] = {
-    "canonical": canonical, "valid": judged_by(ReportValidator), "valid_again": judged_by(SecondJudge), "verbatim": verbatim, "named": named, "filled": filled,
-    "marked": marked,
+    "canonical": canonical, "valid": judged_by(ReportValidator), "valid_again": judged_by(SecondJudge), "verbatim": verbatim, "named": named,
+    "readable": readable, "telling": telling, "filled": filled, "marked": marked,
 }  # fmt: skip
 
 
@@ -221,6 +248,10 @@ def resolver(catalog: Catalog) -> Callable[[Pair], AdmittedSchema]:
 
 
 # --- helpers ---------------------------------------------------------------------------------------------------------
+
+
+def _sources(pair: Pair) -> tuple[str, ...]:
+    return (pair.question, *(item.text for item in pair.context))
 
 
 def _texts(pair: Pair) -> Iterator[tuple[str, str]]:

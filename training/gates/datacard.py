@@ -21,6 +21,7 @@ from schemas.violation import pointer
 from training.gates.curate import Curated
 from training.notes.synthesize import Pair
 from training.phrasebook import LANGS, SPLITS, concepts, phrasebook
+from training.whole import write_json, write_whole
 
 Card = dict[str, Any]
 MADE_WITH = ("mimesis", "num2words", "Babel")
@@ -237,8 +238,7 @@ def _cell(value: Any) -> str:
 
 def write(facts: Card, path: Path) -> tuple[Path, Path]:
     """Write ``path`` (Markdown) and its JSON beside it; returns both paths."""
-    path.parent.mkdir(parents=True, exist_ok=True)
     beside = path.with_suffix(".json")
-    path.write_text(markdown(facts), "utf-8")
-    beside.write_text(json.dumps(facts, indent=2, ensure_ascii=False) + "\n", "utf-8")
+    write_json(beside, facts)
+    write_whole(path, markdown(facts))
     return path, beside

@@ -6,8 +6,6 @@ Knows nothing of how pairs are made or judged.
 
 from __future__ import annotations
 
-import contextlib
-import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -15,6 +13,7 @@ from typing import Any
 from schemas.canonical import JsonInvalid, canonical_json, digest, parse_json
 from training.notes.marks import Mark, is_kind
 from training.notes.synthesize import ContextItem, Pair
+from training.whole import write_whole
 
 _TEXTS = ("id", "lang", "register", "question", "report")
 _FIELDS = (*_TEXTS, "schema_id", "schema", "context", "marks")
@@ -39,18 +38,15 @@ def content_hash(pairs: Iterable[Pair]) -> str:
 
 
 def write_pairs(path: Path, pairs: Iterable[Pair]) -> int:
-    """Write pairs beside and swap, so that a kill leaves the old file or the whole new one; returns how many."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(path.name + ".new")
+    """Write pairs; a kill leaves the old file or the whole new one. Returns how many."""
     count = 0
-    try:
-        with beside.open("w", encoding="utf-8") as file:
-            for count, pair in enumerate(pairs, start=1):  # noqa: B007
-                file.write(line_of(pair))
-        os.replace(beside, path)
-    finally:
-        with contextlib.suppress(FileNotFoundError):
-            beside.unlink()
+
+    def lines() -> Iterator[str]:
+        nonlocal count
+        for count, pair in enumerate(pairs, start=1):  # noqa: B007
+            yield line_of(pair)
+
+    write_whole(path, lines())
     return count
 
 

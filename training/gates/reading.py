@@ -23,7 +23,7 @@ _SCALE = re.compile(
 )
 _FACTORS = {"k": 1000, "mil": 1000, "miles": 1000, "thousand": 1000, "m": 10**6, "mm": 10**6}
 _ZERO = re.compile(
-    r"\b(?:no|none|not|nothing|nobody|without|zero|nil|free|never|sin|nada|nadie|cero|ni|ninguno?|ninguna|nunca)\b"
+    r"\b(?:no|none|not|nothing|nobody|neither|without|zero|nil|free|never|\w+n['’]t|sin|nada|nadie|cero|ni|ningun[oa]?s?|nunca|jamas)\b"
 )
 _NAMED = {
     "half": 50, "halfway": 50, "mitad": 50, "medio": 50, "media": 50, "quarter": 25, "cuarto": 25, "cuarta": 25, "three quarters": 75,

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from training.gates.curate import GATES, Curated, Refusal
 from training.measure.reliability import markdown_table
+from training.whole import write_whole
 
 SHOWN = 5
 """Refused pairs of each gate that are shown with their notes; the JSON lines hold all of them."""
@@ -30,7 +31,7 @@ def write(curated: Curated, file: Path) -> None:
         for refusal in curated.refused:
             told = {} if refusal.pair is None else {"note": refusal.pair.text, "report": refusal.pair.report}
             written.write(json.dumps({"id": refusal.pair_id, "gate": refusal.gate, "why": refusal.why, **told}, ensure_ascii=False) + "\n")
-    file.write_text(markdown(curated, lines_of(file).name), "utf-8")
+    write_whole(file, markdown(curated, lines_of(file).name))
 
 
 def lines(curated: Curated, shown: int = 3) -> Iterator[str]:

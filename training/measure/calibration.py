@@ -30,6 +30,7 @@ from training.measure.rows import Evaluation
 from training.measure.slices import Slice, SliceName, synthetic
 from training.measure.trust import Judged, columns, trust
 from training.progress import bar
+from training.whole import write_json
 
 DEFAULT_SEED = 40_001
 """Other notes than those that are measured on."""
@@ -128,6 +129,4 @@ def _folder(base: str | None, adapter: Path | None, writer: str) -> Path:
 
 def _keep(file: Path, facts: dict[str, Any]) -> None:
     known = json.loads(file.read_text("utf-8")) if file.exists() else {}
-    beside = file.with_suffix(".part")
-    beside.write_text(json.dumps(known | {"confidence": facts}, indent=2) + "\n", "utf-8")
-    beside.replace(file)
+    write_json(file, known | {"confidence": facts})

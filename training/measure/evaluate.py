@@ -55,6 +55,7 @@ from training.measure.slices import (
 )
 from training.notes.synthesize import Pair
 from training.progress import bar
+from training.whole import write_json, write_whole
 
 __all__ = ["SETUP_ERRORS", "SLICES", "evaluate", "main"]
 
@@ -269,9 +270,9 @@ def save(evaluations: Sequence[Evaluation], output: Path) -> None:
     for evaluation in evaluations:
         name = f"{evaluation.slice.name}-{evaluation.writer}-{evaluation.mode}.jsonl"
         lines = (json.dumps(row.to_json(), ensure_ascii=False) + "\n" for row in evaluation.rows)
-        (output / name).write_text("".join(lines), "utf-8")
+        write_whole(output / name, lines)
     facts = [
         {"slice": e.slice.name, "writer": e.writer, "mode": e.mode, "elapsed_s": e.elapsed_s} | e.summary.to_json()
         for e in evaluations
     ]
-    (output / "summary.json").write_text(json.dumps(facts, indent=2, ensure_ascii=False) + "\n", "utf-8")
+    write_json(output / "summary.json", facts)

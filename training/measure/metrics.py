@@ -7,20 +7,15 @@ how reports are made: `training/measure/evaluate.py` makes and judges them. Run:
 from __future__ import annotations
 
 import math
-import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from scipy.stats import beta
 
 from schemas.canonical import Json
-from schemas.grounding import kind_at, leaves
-from training.gates.reading import moment_can_be_read, number_can_be_read
+from training.gates.founding import can_be_read, founded_on_text
 from training.measure.comparing import MISSING, LeafPair, leaf_pairs
-
-_DATE = re.compile(r"\d{4}-\d{2}-\d{2}(?![\w.-])|\d{4}-\d{2}-\d{2}(?=[Tt])")
-
 
 # --- one report ------------------------------------------------------------------------------------------------------
 
@@ -97,31 +92,6 @@ def score(gold: Json, predicted: Json | None, sources: Sequence[str], schema: di
 def _counted(pair: LeafPair) -> Counts:
     either = pair.told or pair.claimed
     return Counts(pair.told, pair.claimed, either, either and pair.agrees, pair.gold is None and pair.predicted is None)
-
-
-def founded_on_text(predicted: Json, schema: dict[str, Any]) -> Iterator[tuple[str, str | int | float]]:
-    """(pointer, value) of the leaves that must come from the text: those of grounding `extract` and `normalize`."""
-    for where, value in leaves(predicted):
-        if value is None or isinstance(value, bool):
-            continue
-        if kind_at(schema, where) in ("extract", "normalize"):
-            yield where, value
-
-
-def can_be_read(value: str | int | float, sources: Sequence[str]) -> bool:
-    """Whether a value stands in one of the texts: a string verbatim but for case and spacing, a date or number read.
-
-    A date may lean on all texts together: the year may stand in one and the day in another.
-    """
-    if not isinstance(value, str):
-        return any(number_can_be_read(value, source) for source in sources)
-    if any(_spaced(value) in _spaced(source) for source in sources):
-        return True
-    return _DATE.match(value) is not None and moment_can_be_read(value, "\n".join(sources))
-
-
-def _spaced(text: str) -> str:
-    return " ".join(text.casefold().split())
 
 
 # --- many reports ----------------------------------------------------------------------------------------------------

@@ -23,6 +23,7 @@ from training.notes.synthesize import Pair
 from training.progress import tracked
 from training.runs import SCHEMA_ID, drawn, make_adapter
 from training.specialist.finetune import FinetunePlan, base_digest
+from training.whole import write_json, write_whole
 
 MEASURED: tuple[SliceName, ...] = ("unseen_values", "unseen_wordings")
 _SPARE = 1.3
@@ -96,8 +97,8 @@ def main(*, base: Path, output: Path, grid: Grid) -> list[Point]:
     points = [_base_point(base, output, grid), *(_adapter_point(base, output, found, rank, rate, grid) for rank, rate, found in asked)]
     command = f"escribano-train rank-table --base {base} {' '.join(_options(grid))}"
     facts = {"command": command, "base_digest": base_digest(base), "grid": asdict(grid), "points": [asdict(point) for point in points]}
-    (output / "rank-table.json").write_text(json.dumps(facts, indent=2, default=str) + "\n", "utf-8")
-    (output / "rank-table.md").write_text(markdown(points, command), "utf-8")
+    write_json(output / "rank-table.json", facts)
+    write_whole(output / "rank-table.md", markdown(points, command))
     plot(points, output / "rank-table.png")
     return points
 
@@ -138,8 +139,7 @@ def _once(file: Path, made: dict[str, Any], make: Callable[[], Point]) -> Point:
             raise RowsOfAnother(f"{file} is of another run ({known['made']}); choose another --output")
         return Point(**known["point"] | {"quality": {name: Quality(**found) for name, found in known["point"]["quality"].items()}})
     point = make()
-    file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text(json.dumps({"made": made, "point": asdict(point)}, indent=2) + "\n", "utf-8")
+    write_json(file, {"made": made, "point": asdict(point)})
     return point
 
 

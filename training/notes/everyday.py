@@ -12,14 +12,14 @@ from dataclasses import dataclass
 
 from training.notes import concepts, values
 from training.notes.concepts import ConceptFact
-from training.notes.registers import REGISTERS, draw_register, noisy, speaker_for
+from training.notes.registers import REGISTERS, answering, draw_register, noisy, speaker_for
 from training.notes.speaker import Speaker
 from training.notes.text import Text, capitalized, ended, join, literal
 from training.notes.verbalize import Section
 from training.notes.world import Facts
 from training.phrasebook import Phrasebook
 
-PROSE = ("letter", "chat", "handover", "short", "transcript", "bullets")
+PROSE = ("letter", "chat", "handover", "short", "transcript", "bullets", "complaint")
 
 
 @dataclass(frozen=True)
@@ -94,7 +94,7 @@ def note(rng: random.Random, book: Phrasebook) -> tuple[Text, Everyday, str]:
         lines = [line for s in sections for block in s.blocks for line in block]
         text = join(lines, rng.choice(("\n", "\n", "; ", " | ")))
     else:
-        text = REGISTERS[register][0](speaker, stub, sections)
+        text = answering(speaker, REGISTERS[register][0](speaker, stub, sections), register)
     return noisy(rng, book.lang, text, register), everyday, register
 
 

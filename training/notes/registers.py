@@ -1,6 +1,6 @@
 """Registers: how a note is laid out, from an e-mail with a signature to a pasted table.
 
-Owns order, joining, headings, greetings, small talk, distractors and noise. The clauses come from ``training.notes.verbalize``, labelled
+Owns order, joining, headings, greetings, small talk, quoted messages, distractors and noise. The clauses come from ``training.notes.verbalize``, labelled
 fields from ``training.notes.structured``. One function per register, one signature: ``(speaker, facts, sections) -> Text``.
 """
 
@@ -9,8 +9,10 @@ from __future__ import annotations
 import datetime as dt
 import random
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from training.notes import forms, values
+from training.notes.fusing import Fused, figures, opening, standing
 from training.notes.speaker import Speaker
 from training.notes.structured import bullet_fields, label, paste, table
 from training.notes.text import (
@@ -42,13 +44,14 @@ _COPIED = ("title", "cause", "risk", "mitigation", "action", "phrase")  # text f
 def shuffled(speaker: Speaker, sections: list[Section]) -> list[Section]:
     """Usual order, a few swaps, or any order; who and when mostly first."""
     roll = speaker.rng.random()
-    rest = [s for s in sections if s.name != "identity"]
+    leading = [s for s in sections if s.leads]
+    rest = [s for s in sections if s.name != "identity" and not s.leads]
     first = [s for s in sections if s.name == "identity"]
     if roll < 0.6:
         speaker.rng.shuffle(rest)
     if roll > 0.93:
-        return [*rest, *first]
-    return [*first, *rest]
+        return [*leading, *rest, *first]
+    return [*leading, *first, *rest]
 
 
 def noise_clause(speaker: Speaker, facts: Facts) -> Text:
@@ -151,6 +154,15 @@ def signed(speaker: Speaker, facts: Facts) -> tuple[Text, bool]:
 
 def letter(speaker: Speaker, facts: Facts, sections: list[Section]) -> Text:
     """E-mail or letter: greeting, body, closing; the owner often only in the signature."""
+    signature, sections = _signing(speaker, facts, sections)
+    name = literal(values.noun(speaker.rng, speaker.book, "recipient"))
+    hello = capitalized(speaker.say("greeting", have={"recipient": name})) if speaker.chance(0.8) else []
+    bye = ended(capitalized(speaker.say("closing")), ".") if speaker.chance(0.6) else []
+    return join([ended(hello, ","), _body(speaker, facts, sections), bye, signature], "\n\n")
+
+
+def _signing(speaker: Speaker, facts: Facts, sections: list[Section]) -> tuple[Text, list[Section]]:
+    """A signature, and the sections less what it says; now and then none, and the sections as they are."""
     signature: Text = []
     if "owner" in facts and speaker.chance(0.6):
         signature, gives_address = signed(speaker, facts)
@@ -159,10 +171,20 @@ def letter(speaker: Speaker, facts: Facts, sections: list[Section]) -> Text:
         if facts["email"] is not None and not gives_address:
             block.append(speaker.say("email", have={"email": stated(facts["email"], "email")}, need=("email",)))
         sections = [Section("identity", [block]), *(s for s in sections if s.name != "identity")]
+    return signature, sections
+
+
+def complaint(speaker: Speaker, facts: Facts, sections: list[Section]) -> Text:
+    """A message by somebody who is fed up: the facts, with grumbling between them."""
+    signature, sections = _signing(speaker, facts, sections)
     name = literal(values.noun(speaker.rng, speaker.book, "recipient"))
-    hello = capitalized(speaker.say("greeting", have={"recipient": name})) if speaker.chance(0.8) else []
-    bye = ended(capitalized(speaker.say("closing")), ".") if speaker.chance(0.6) else []
-    return join([ended(hello, ","), _body(speaker, facts, sections), bye, signature], "\n\n")
+    hello = capitalized(speaker.say("greeting", have={"recipient": name})) if speaker.chance(0.4) else []
+    told = [paragraph(speaker, section, casual=speaker.chance(0.3)) for section in shuffled(speaker, sections)]
+    for _ in range(speaker.rng.choice((1, 1, 2, 3))):
+        told.insert(speaker.rng.randrange(1, len(told) + 1), speaker.say("complaint_aside"))
+    opening, bye = speaker.say("complaint_opening"), speaker.say("complaint_closing") if speaker.chance(0.7) else []
+    gap = speaker.rng.choice(("\n\n", " ", "\n"))
+    return join([ended(hello, ","), join([opening, *_merged(speaker, told), bye], gap), signature], "\n\n")
 
 
 def chat(speaker: Speaker, facts: Facts, sections: list[Section]) -> Text:
@@ -300,8 +322,12 @@ def _line(speaker: Speaker, section: Section) -> Text:
 
 REGISTERS: dict[str, tuple[Register, int]] = {
     "letter": (letter, 22), "chat": (chat, 14), "handover": (handover, 16), "short": (short, 7), "transcript": (transcript, 10),
-    "bullets": (bullets, 12), "memo": (memo, 10), "key_values": (key_values, 7), "tables": (tables, 5),
+    "bullets": (bullets, 12), "memo": (memo, 10), "key_values": (key_values, 7), "tables": (tables, 5), "complaint": (complaint, 0),
 }  # fmt: skip
+"""Each with its weight; what a register may turn into has none of its own."""
+_FED_UP, _ANSWERING = 0.12, 0.08  # shares of the messages that complain; that stand above what they answer
+_MESSAGES = ("letter", "chat", "handover", "complaint")
+_OPENING, _STANDING, _FIGURES = 0.3, 0.2, 0.25  # shares of the notes that tell several facts in one clause
 _TERSE = ("bullets", "key_values", "tables", "short")
 
 
@@ -310,15 +336,65 @@ def speaker_for(rng: random.Random, book: Phrasebook, register: str, start: dt.d
 
 
 def draw_register(rng: random.Random) -> str:
-    return rng.choices(list(REGISTERS), weights=[w for _, w in REGISTERS.values()])[0]
+    drawn = rng.choices(list(REGISTERS), weights=[w for _, w in REGISTERS.values()])[0]
+    return "complaint" if drawn in _MESSAGES and own_stream(rng).random() < _FED_UP else drawn
+
+
+def own_stream(rng: random.Random) -> random.Random:
+    """Draws that leave all later ones of ``rng`` as they were, so that what is added to some notes does not change the others."""
+    return random.Random(hash(rng.getstate()[1]))
+
+
+def answering(speaker: Speaker, text: Text, register: str) -> Text:
+    """Now and then an earlier message, quoted below a message or above it."""
+    own = replace(speaker, rng=own_stream(speaker.rng))
+    if register not in _MESSAGES or not own.chance(_ANSWERING):
+        return text
+    day = own.start - dt.timedelta(days=own.rng.randrange(-40, 20))
+    slots = {"person": literal(values.full_name(own.rng, own.lang, own.book.split)), "date": literal(forms.date(own.rng, day, own.lang))}
+    lines = [capitalized(own.say("quote_head", have=slots)), *_said_once(own)]
+    if own.chance(0.5):  # a line for each, or the message as it wraps
+        lines = [lines[0], join(lines[1:], " ")]
+    quoted = join([lines[0], *([*literal("> "), *line] for line in lines[1:])], "\n")
+    return join([text, quoted] if own.chance(0.7) else [quoted, text], "\n\n")
+
+
+def _said_once(speaker: Speaker) -> list[Text]:
+    """A few sentences of an earlier message."""
+    lines = [speaker.say("quote_line") for _ in range(speaker.rng.choice((1, 2, 2, 3, 4)))]
+    return [line for i, line in enumerate(lines) if line not in lines[:i]]
 
 
 def lay_out(speaker: Speaker, facts: Facts, register: str, extra: Sequence[Section] = ()) -> Text:
     """Tell all facts in a register. ``extra``: sections about facts outside of ``facts`` (concepts of generated schemas)."""
-    sections = [s for tell in TELLERS.values() for s in tell(speaker, facts) if s.blocks]
+    fused, rest = _fused(replace(speaker, rng=own_stream(speaker.rng)), facts, register)
+    sections = [*fused, *(s for tell in TELLERS.values() for s in tell(speaker, rest) if s.blocks)]
     for section in extra:
         sections.insert(speaker.rng.randrange(1, len(sections) + 1), section)
-    return noisy(speaker.rng, speaker.lang, REGISTERS[register][0](speaker, facts, sections), register)
+    return noisy(speaker.rng, speaker.lang, answering(speaker, REGISTERS[register][0](speaker, facts, sections), register), register)
+
+
+def _fused(speaker: Speaker, facts: Facts, register: str) -> tuple[list[Section], Facts]:
+    """Now and then clauses that tell several facts at once; and the facts that are still to be told. Forms have a line for each instead."""
+    if register in ("key_values", "tables"):
+        return [], facts
+    found: list[Fused | None] = [opening(speaker, facts) if speaker.chance(_OPENING) else None]
+    left = _without(facts, found[0])
+    found.append(standing(speaker, left) if speaker.chance(_STANDING) else None)
+    found.append(figures(speaker, facts) if speaker.chance(_FIGURES) else None)
+    names_agent = register in (*_MESSAGES, "short", "transcript") and found[0] is not None and speaker.chance(0.6)
+    sections = [Section(one.group, [[one.clause]], leads=names_agent and one is found[0]) for one in found if one]
+    rest = facts
+    for one in found:
+        rest = _without(rest, one)
+    return sections, rest | ({"agent": None} if names_agent else {"agent": facts["agent"]})
+
+
+def _without(facts: Facts, fused: Fused | None) -> Facts:
+    """The facts less what a clause has told."""
+    if fused is None:
+        return facts
+    return facts | dict.fromkeys(fused.told) | {"fused": fused.told | set(facts.get("fused", ()))}
 
 
 # --- noise -----------------------------------------------------------------------------------------------------------

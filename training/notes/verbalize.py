@@ -19,13 +19,14 @@ Block = list[Text]
 
 @dataclass(frozen=True)
 class Section:
-    """What a note says about one group of facts. ``intro`` leads a list; ``title`` heads it where no phrasebook heading does."""
+    """What a note says about one group of facts. ``intro`` leads a list; ``title`` heads it where no phrasebook heading does; what ``leads`` stands first."""
 
     name: str
     blocks: list[Block]
     intro: Text = field(default_factory=list)
     is_list: bool = False
     title: str = ""
+    leads: bool = False
 
 
 Teller = Callable[[Speaker, Facts], list[Section]]
@@ -48,11 +49,13 @@ def owner_words(speaker: Speaker, facts: Facts, with_email: bool) -> Text:
 
 
 def identity(speaker: Speaker, facts: Facts) -> list[Section]:
-    """Agent, owner and period, in one line or in several; the owner's address beside the name or apart."""
+    """Agent, owner and period, in one line or in several; the owner's address beside the name or apart. No agent where another clause names it."""
     inline = facts["email"] is not None and speaker.chance(0.5)
-    slots = {"agent": stated(facts["agent"], "agent"), "owner": owner_words(speaker, facts, inline), "period": speaker.period()}
+    slots = {"agent": stated(facts["agent"] or "", "agent"), "owner": owner_words(speaker, facts, inline), "period": speaker.period()}
     roll = speaker.rng.random()
-    if roll < 0.34:
+    if not facts["agent"]:
+        block = told(_owner(speaker, slots), speaker.say("period", have=slots, need=("period",)))
+    elif roll < 0.34:
         block = told(speaker.say("headline", have=slots, need=("agent", "owner", "period")))
     elif roll < 0.56:
         block = told(speaker.say("agent_period", have=slots, need=("agent", "period")), _owner(speaker, slots))
@@ -83,7 +86,7 @@ def state(speaker: Speaker, facts: Facts) -> list[Section]:
             blocks[0].insert(speaker.rng.randrange(2), speaker.say("not_status", rumour))
     if facts["progress"] is not None:
         blocks.append(told(speaker.say("progress", have={"percent": speaker.percent(facts["progress"], "progress")}, need=("percent",))))
-    elif speaker.chance(0.06):
+    elif "progress" not in facts.get("fused", ()) and speaker.chance(0.06):
         blocks.append(told(speaker.say("progress_unknown")))
     if facts["oversight"]:
         blocks.append(told(meaning(speaker.say("oversight", facts["oversight"]), "oversight")))
@@ -97,7 +100,7 @@ def usage(speaker: Speaker, facts: Facts) -> list[Section]:
     if facts["cost"]:
         words = speaker.money(facts["cost"]["amount"], facts["cost"]["currency"], "cost")
         blocks.append(told(speaker.say("cost", have={"money": words}, need=("money",))))
-    elif speaker.chance(0.06):
+    elif "cost" not in facts.get("fused", ()) and speaker.chance(0.06):
         blocks.append(told(speaker.say("cost_unknown")))
     if facts["latency"] is not None:
         blocks.append(told(speaker.say("latency", have={"latency": speaker.duration(facts["latency"], "latency")}, need=("latency",))))

@@ -29,6 +29,7 @@ from training.runs import Say, Stage, go_through
 from training.specialist.fields import SchemaUnfit
 from training.specialist.notes import Specialty
 from training.specialist.teacher import Teacher, TeacherUnreachable, taught
+from training.whole import write_json, write_whole
 
 SLICES = {"unseen_values": "train", "unseen_wordings": "heldout"}
 """Slice -> whose wordings; the values are held out in both."""
@@ -140,10 +141,7 @@ def _same_inputs(at: Places, told: dict[str, Any]) -> None:
         if changed := [label for label in told if before.get(label) != told[label]]:
             raise SpecialistFailed(f"{at.root} holds a run that was begun with another {', '.join(changed)}; choose another --output, or delete it")
         return
-    at.root.mkdir(parents=True, exist_ok=True)
-    beside = at.inputs.with_suffix(".part")
-    beside.write_text(json.dumps(told, indent=2) + "\n", "utf-8")
-    beside.replace(at.inputs)
+    write_json(at.inputs, told)
 
 
 def drawn(specialty: Specialty, split: str, seed: int, wording: str, count: int) -> Iterator[Pair]:
@@ -217,7 +215,7 @@ def _calibrate(at: Places, specialty: Specialty, plan: SpecialistPlan, base: str
     except calibration.CannotFit as error:
         told = {"not fitted": str(error)}
     at.calibration.parent.mkdir(parents=True, exist_ok=True)
-    at.calibration.write_text(json.dumps(told, indent=2) + "\n", "utf-8")
+    write_json(at.calibration, told)
 
 
 def _evaluate(at: Places, specialty: Specialty, plan: SpecialistPlan, base: str | None) -> None:
@@ -237,7 +235,7 @@ def _bundle(at: Places, specialty: Specialty, schema: Path) -> None:
     ours = [row for row in rows if row["writer"] == specialty.name]
     pack_adapter(at.adapter, at.bundle, {f"F1, {row['slice'].replace('_', ' ')} (n {row['n']})": round(row["f1"], 3) for row in ours})
     shutil.copyfile(schema, at.bundle / "schema.json")
-    at.report.write_text(report(specialty.admitted, json.loads((at.adapter / "metadata.json").read_text("utf-8")), rows, at), "utf-8")
+    write_whole(at.report, report(specialty.admitted, json.loads((at.adapter / "metadata.json").read_text("utf-8")), rows, at))
 
 
 def report(admitted: AdmittedSchema, facts: dict[str, Any], rows: list[dict[str, Any]], at: Places) -> str:

@@ -31,7 +31,10 @@ from training.base.objective import completion_loss, losses
 from training.base.pretrain import compiled_layers
 from training.base.tagging import IGNORED, UNTAGGED
 from training.notes.synthesize import Pair
+from training.whole import write_json
 
+CHECKPOINT_STEPS = 25
+"""How many steps a kill costs at most; a checkpoint is the adapter, its optimizer and the place in the data."""
 EXAMPLES = 3
 """Reports that an adapter's metadata keeps: what serving guesses its drafts from (`service/engine/drafting.py`)."""
 TARGETS = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
@@ -104,7 +107,7 @@ def arguments(plan: FinetunePlan, work: Path, device: str) -> SFTConfig:
     return SFTConfig(
         output_dir=str(work), num_train_epochs=plan.epochs, per_device_train_batch_size=plan.batch_size, learning_rate=plan.learning_rate,
         lr_scheduler_type="cosine", warmup_steps=plan.warmup_ratio, weight_decay=0.0, max_grad_norm=1.0, bf16=plan.bf16, logging_steps=50,
-        save_strategy="steps", save_steps=200, save_total_limit=1, report_to=[], seed=plan.seed, data_seed=plan.seed, use_cpu=device == "cpu",
+        save_strategy="steps", save_steps=CHECKPOINT_STEPS, save_total_limit=1, report_to=[], seed=plan.seed, data_seed=plan.seed, use_cpu=device == "cpu",
         dataset_kwargs={"skip_prepare_dataset": True}, max_length=None, train_sampling_strategy="group_by_length", remove_unused_columns=False,
         gradient_checkpointing=plan.gradient_checkpointing, gradient_checkpointing_kwargs={"use_reentrant": False}, dataloader_num_workers=0, packing=False,
     )  # fmt: skip
@@ -172,13 +175,15 @@ def finetune(base: str, pairs: Iterable[Pair], output: Path, plan: FinetunePlan,
     Started once in each of several processes (`accelerate launch`), the steps are theirs together, ``plan.batch_size`` pairs each, and the first one writes.
 
     ``asking``: where the pairs bring their schema along, what its leaves ask for; the prompts carry none in any case.
+    Raises: FileExistsError where ``output`` holds a finished adapter, or a run that was begun with something else.
     """
     folder = local_base(base)
+    work = output / ".work"
+    _begin(output, work, {"base": base_digest(folder), "data": data_hash, "schema": schema_digest, "plan": asdict(plan) | {"compiled": None}})
     tokenizer = read_tokenizer(folder)
     model = load_base(folder, plan, device)
     pairs = list(pairs)
     data, too_long = dataset(tokenizer, pairs, plan.max_length, asking)
-    work = output / ".work"
     trainer = CompletionTrainer(
         model=model, args=arguments(plan, work, device), train_dataset=data, processing_class=tokenizer, peft_config=plan.lora(),
         data_collator=collate,
@@ -187,7 +192,7 @@ def finetune(base: str, pairs: Iterable[Pair], output: Path, plan: FinetunePlan,
     if plan.compiled:
         trainer.compiled = compiled_layers(trainer.model.get_base_model(), device)  # type: ignore[union-attr, operator]
     began = time.monotonic()
-    result = trainer.train(resume_from_checkpoint=any(work.glob("checkpoint-*")))
+    result = trainer.train(resume_from_checkpoint=last_checkpoint(work))
     facts = {
         "examples": examples_of(pairs),
         "kind": "adapter", "adapter_id": output.name, "schema_id": schema_id, "schema_digest": schema_digest, "base_digest": base_digest(folder),
@@ -202,6 +207,29 @@ def finetune(base: str, pairs: Iterable[Pair], output: Path, plan: FinetunePlan,
     return facts
 
 
+def _begin(output: Path, work: Path, told: dict[str, Any]) -> None:
+    """Refuse to write over an adapter, or to go on with another one's steps."""
+    if (output / "metadata.json").exists():
+        raise FileExistsError(f"{output} holds a finished adapter; choose another --output, or delete it")
+    begun = work / "inputs.json"
+    if begun.exists():
+        before = json.loads(begun.read_text("utf-8"))
+        if changed := [name for name in told if before.get(name) != told[name]]:
+            raise FileExistsError(f"{output} holds a run that was begun with another {', '.join(changed)}; choose another --output, or delete it")
+    write_json(begun, told)
+
+
+def last_checkpoint(work: Path) -> str | None:
+    """The newest checkpoint that was written to its end: the trainer's state is what is written last."""
+    for folder in sorted(work.glob("checkpoint-*"), key=lambda found: int(found.name.rpartition("-")[2]), reverse=True):
+        try:
+            json.loads((folder / "trainer_state.json").read_text("utf-8"))
+        except (OSError, ValueError):
+            continue
+        return str(folder)
+    return None
+
+
 def _num_trainable(model: Any) -> int:
     return sum(p.numel() for p in model.parameters() if p.requires_grad)
 
@@ -214,8 +242,8 @@ def save(model: Any, output: Path, facts: dict[str, Any]) -> None:
         (output / extra).unlink(missing_ok=True)
     config_path = output / "adapter_config.json"
     config = json.loads(config_path.read_text()) | {"base_model_name_or_path": facts["base_digest"]}
-    config_path.write_text(json.dumps(config, indent=2, sort_keys=True) + "\n")
-    (output / "metadata.json").write_text(json.dumps(facts, indent=2) + "\n")
+    write_json(config_path, dict(sorted(config.items())))
+    write_json(output / "metadata.json", facts)
 
 
 def local_base(base: str) -> Path:

@@ -17,7 +17,7 @@ from schemas.catalog import Catalog
 from training.notes import values
 from training.notes.everyday import PROSE
 from training.notes.marks import marks_of
-from training.notes.registers import REGISTERS, noisy
+from training.notes.registers import REGISTERS, answering, noisy
 from training.notes.synthesize import ContextItem, Pair, mixed_book, placed
 from training.notes.text import Text, capitalized, join, literal, spans
 from training.notes.verbalize import Section
@@ -128,7 +128,7 @@ def _note(teller: Teller, told: Told) -> tuple[Text, str]:
         sections = dated + _sections(teller, told)
         head, rest = sections[:2], sections[2:]
         sections = [replace(s, name="identity") for s in head] + rest if rng.random() < 0.6 else sections
-        text = REGISTERS[teller.register][0](speaker, stub, sections)
+        text = answering(speaker, REGISTERS[teller.register][0](speaker, stub, sections), teller.register)
     else:
         lines = [clause for section in dated for block in section.blocks for clause in block] + _lines(teller, told)
         text = join(lines, rng.choice(("\n", "\n", "\n", "; ", " | ")))
