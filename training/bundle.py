@@ -1,8 +1,7 @@
 """What ships: the weights, tokenizer and metadata of a base or an adapter, each with a model card.
 
-Owns which files go into the package and what the cards say: only what the metadata and the bench's scores hold. Run it with
-
-    python -c "from pathlib import Path; from training.bundle import bundle_base; bundle_base(Path('runs/full/base/model'))"
+Owns which files go into the package and what the cards say: only what the metadata and the bench's scores hold. `escribano-train all` ends with a bundle; what it holds
+takes the place of `service/embedded` when it is measurably better.
 """
 
 from __future__ import annotations
@@ -34,6 +33,11 @@ def bundle_base(source: Path, target: Path = EMBEDDED, scores: dict[str, Any] | 
     bundled = _bundled(source, target / "base", BASE_FILES, scores, base_card)
     write_graph(bundled)
     return bundled
+
+
+def make_graph(base: Path) -> None:
+    """Write the graph beside a base, so that it is measured as it will be served."""
+    write_graph(base)
 
 
 def bundle_adapter(source: Path, target: Path = EMBEDDED, scores: dict[str, Any] | None = None) -> Path:

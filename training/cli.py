@@ -40,6 +40,13 @@ app = typer.Typer(
     rich_markup_mode="rich",
 )
 
+Rank = Annotated[int, typer.Option(min=1, max=512, help="Rank of the adapter.")]
+LearningRate = Annotated[float, typer.Option(min=1e-8, max=1.0, help="Highest learning rate; a base of billions wants about 2e-4.")]
+BatchSize = Annotated[int, typer.Option(min=1, help="Pairs of a step, in each process.")]
+MaxLength = Annotated[int, typer.Option(min=16, help="Longest pair in tokens, prompt and report together; longer ones are left out and counted.")]
+QLoRA = Annotated[bool, typer.Option("--qlora", help="Keep the base in 4 bits (NF4); needs pip install -e '.\\[qlora]'.")]
+Checkpointing = Annotated[bool, typer.Option("--gradient-checkpointing", help="Compute activations anew instead of keeping them: less memory, a third more time.")]
+
 
 @app.command()
 def tokenizer(
@@ -200,13 +207,13 @@ def finetune(
         ),
     ],
     output: Output,
-    rank: Annotated[int, typer.Option(min=1, max=512, help="Rank of the adapter.")] = 32,
+    rank: Rank = 32,
     epochs: Annotated[float, typer.Option(min=0.001, help="Passes over the pairs.")] = 1.0,
-    learning_rate: Annotated[float, typer.Option(min=1e-8, max=1.0, help="Highest learning rate; a base of billions wants about 2e-4.")] = 2e-3,
-    batch_size: Annotated[int, typer.Option(min=1, help="Pairs of a step.")] = 8,
-    qlora: Annotated[bool, typer.Option("--qlora", help="Keep the base in 4 bits (NF4); needs pip install -e '.\\[qlora]'.")] = False,
-    gradient_checkpointing: Annotated[bool, typer.Option("--gradient-checkpointing", help="Compute activations anew instead of keeping them: less memory, a third more time.")] = False,
-    max_length: Annotated[int, typer.Option(min=16, help="Longest pair in tokens, prompt and report together; longer ones are left out and counted.")] = 1280,
+    learning_rate: LearningRate = 2e-3,
+    batch_size: BatchSize = 8,
+    qlora: QLoRA = False,
+    gradient_checkpointing: Checkpointing = False,
+    max_length: MaxLength = 1280,
     compiled: Compiled = False,
     device: Device = "cpu",
     threads: Threads = None,
@@ -225,8 +232,7 @@ def finetune(
     from training.gates import pairs_file
     from training.specialist.finetune import FinetunePlan
 
-    if qlora and find_spec("bitsandbytes") is None:
-        raise typer.BadParameter("--qlora needs bitsandbytes: pip install -e '.[qlora]' in the repository")
+    _need_bitsandbytes(qlora)
     plan = FinetunePlan(rank=rank, epochs=epochs, learning_rate=learning_rate, batch_size=batch_size, max_length=max_length, seed=seed, qlora=qlora, gradient_checkpointing=gradient_checkpointing, compiled=compiled)
     with failures_shown():
         facts = runs.make_adapter(base, list(pairs_file.read_pairs(pairs)), output, plan, device, threads)
@@ -249,9 +255,15 @@ def specialist(
     base: Base = None,
     pairs: Annotated[int, typer.Option(min=8, help="Synthetic pairs to train on.")] = 500,
     passes: Annotated[float, typer.Option(min=0.1, help="Passes over the pairs.")] = 3.0,
-    rank: Annotated[int, typer.Option(min=1, max=512, help="Rank of the adapter.")] = 32,
+    rank: Rank = 32,
+    learning_rate: LearningRate = 2e-3,
+    batch_size: BatchSize = 8,
+    max_length: MaxLength = 1280,
+    qlora: QLoRA = False,
+    gradient_checkpointing: Checkpointing = False,
     eval_count: Annotated[int, typer.Option(min=1, help="Notes of each slice to measure on.")] = 100,
     notes: Notes = None,
+    compiled: Compiled = False,
     device: Device = "cpu",
     threads: Threads = None,
     seed: Seed = 1,
@@ -272,7 +284,11 @@ def specialist(
     from training.specialist.factory import specialist as make
     from training.specialist.teacher import Teacher
 
-    plan = SpecialistPlan(pairs=pairs, passes=passes, rank=rank, eval_count=eval_count, seed=seed, device=device, threads=threads)
+    _need_bitsandbytes(qlora)
+    plan = SpecialistPlan(
+        pairs=pairs, passes=passes, rank=rank, learning_rate=learning_rate, batch_size=batch_size, max_length=max_length, qlora=qlora,
+        gradient_checkpointing=gradient_checkpointing, compiled=compiled, eval_count=eval_count, seed=seed, device=device, threads=threads,
+    )  # fmt: skip
     with failures_shown(*EXPECTED):
         at = make(schema, name, output or Path("runs/specialists") / name, plan, base=base, book=phrasebook, golden=golden, notes=notes, teacher=Teacher(teacher, teacher_model) if teacher else None, say=say)
     say(f"adapter to serve: {at.bundle}\nreport: {at.report}")
@@ -296,7 +312,8 @@ def everything(
         float, typer.Option(min=0.01, help="Minutes for the base; all the rest takes about as long as its --pairs ask.")
     ] = 150.0,
     size: Annotated[SizeName, typer.Option(help="Parameters of the base, roughly.")] = "3m",
-    pairs: Annotated[int, typer.Option(min=1, help="Pairs for the adapter.")] = 8_000,
+    pairs: Annotated[int, typer.Option(min=1, help="Pairs for the adapter of agent_status.")] = 8_000,
+    specialist_pairs: Annotated[int, typer.Option(min=8, help="Pairs for the adapter of each other schema of the catalog.")] = 1_200,
     rank: Annotated[int, typer.Option(min=1, max=512, help="Rank of the adapter.")] = 32,
     epochs: Annotated[float, typer.Option(min=0.001, help="Passes over the pairs.")] = 1.0,
     tokenizer_pairs: Annotated[int, typer.Option(min=100, help="Pairs the tokenizer learns from.")] = 40_000,
@@ -306,10 +323,10 @@ def everything(
     threads: Threads = None,
     seed: Seed = 1,
 ) -> None:
-    """Rebuild everything that is shipped, from nothing: tokenizer, base, pairs, adapter, scores. This is [bold]make train[/].
+    """Rebuild everything that is shipped, from nothing: tokenizer, base, all adapters, scores, bundle. This is [bold]make train[/].
 
-    By default two and a half hours for the base on a CPU and roughly an hour for the rest. A stage whose output is there is skipped, and a killed stage goes on
-    from its last checkpoint; delete an output to make it anew.
+    By default two and a half hours for the base on a CPU and roughly an hour and a half for the rest. A stage whose output is there is skipped, and a killed stage goes
+    on from its last checkpoint; delete an output to make it anew.
 
     [bold]Examples[/]
 
@@ -324,6 +341,7 @@ def everything(
         minutes=minutes,
         tokenizer_pairs=tokenizer_pairs,
         pairs=pairs,
+        specialist_pairs=specialist_pairs,
         rank=rank,
         epochs=epochs,
         eval_count=eval_count,
@@ -334,7 +352,12 @@ def everything(
     )
     with failures_shown():
         at = runs.full(output, plan, say)
-    say(f"base: {at.model}\nadapter: {at.adapter}\nscores: {at.scores}")
+    say(f"base: {at.model}\nadapter: {at.adapter}\nscores: {at.scores}\nall of it as it ships: {at.bundle}")
+
+
+def _need_bitsandbytes(qlora: bool) -> None:
+    if qlora and find_spec("bitsandbytes") is None:
+        raise typer.BadParameter("--qlora needs bitsandbytes: pip install -e '.[qlora]' in the repository")
 
 
 def main() -> None:

@@ -9,13 +9,15 @@ goes on where it stopped). How a stage works is its own module's business. Run t
 from __future__ import annotations
 
 import itertools
+import json
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from schemas.catalog import Catalog
+from schemas.catalog import DEFAULT_DIRECTORY, Catalog
 from training.gates import datacard
 from training.gates.curate import curate
 from training.gates.pairs_file import content_hash, read_pairs, read_texts, write_pairs
@@ -54,12 +56,13 @@ def drawn(family: Family, split: str, seed: int, count: int) -> Iterator[Pair]:
 
 @dataclass(frozen=True)
 class FullPlan:
-    """A whole run. ``minutes`` bound the pre-training of the base; the other stages take what they take."""
+    """A whole run. ``minutes`` bound the pre-training of the base; the other stages take what they take. ``specialist_pairs``: for each of the catalog's other schemas."""
 
     size: str = "3m"
     minutes: float = 150.0
     tokenizer_pairs: int = 40_000
     pairs: int = 8_000
+    specialist_pairs: int = 1_200
     rank: int = 32
     epochs: float = 1.0
     eval_count: int = 300
@@ -116,10 +119,31 @@ class Places:
     def scores(self) -> Path:
         return self.root / "scores" / "summary.json"
 
+    @property
+    def inputs(self) -> Path:
+        return self.root / "inputs.json"
+
+    @property
+    def base_calibration(self) -> Path:
+        return self.root / "scores" / "calibration-of-the-base.json"
+
+    def specialist(self, schema_id: str) -> Path:
+        """The directory of another schema's run."""
+        return self.root / "specialists" / schema_id
+
+    @property
+    def bundle(self) -> Path:
+        """Base and adapters as they are shipped: what stands in `service/embedded`."""
+        return self.root / "bundle"
+
 
 def full(output: Path, plan: FullPlan, say: Say = print) -> Places:
-    """Tokenizer, base, pairs, adapter, confidences, scores: everything that is shipped, from nothing. Started again, it goes on where it stopped."""
+    """Tokenizer, base, adapters, confidences, scores, bundle: everything that is shipped, from nothing. Started again, it goes on where it stopped.
+
+    Raises: FileExistsError where ``output`` holds a run that was begun with another plan.
+    """
     at = Places(output)
+    _same_plan(at, plan)
     go_through(stages(at, plan, say), say)
     return at
 
@@ -134,6 +158,16 @@ def go_through(stages: Iterable[Stage], say: Say) -> None:
         stage.do()
 
 
+def _same_plan(at: Places, plan: FullPlan) -> None:
+    """Refuse to call a stage done that another plan has done; where nothing is done yet, begin anew."""
+    told = asdict(plan) | {"device": None, "threads": None, "notes": plan.notes and str(plan.notes)}
+    if at.inputs.exists():
+        before = json.loads(at.inputs.read_text("utf-8"))
+        if changed := [name for name in told if before.get(name) != told[name]]:
+            raise FileExistsError(f"{at.root} holds a run that was begun with another {', '.join(changed)}; choose another --output, or delete it")
+    write_json(at.inputs, told)
+
+
 def stages(at: Places, plan: FullPlan, say: Say) -> Sequence[Stage]:
     """The stages of a full run, in order."""
     return (
@@ -143,11 +177,20 @@ def stages(at: Places, plan: FullPlan, say: Say) -> Sequence[Stage]:
             lambda: make_tokenizer(at.tokenizer, plan.tokenizer_pairs, plan.seed),
         ),
         Stage("pre-training", at.model / "metadata.json", lambda: _pretrain(at, plan, say)),
+        Stage("graph", at.model / "escribano.onnx", lambda: _graph(at)),
+        Stage("confidences of the base", at.base_calibration, lambda: _calibrate_base(at, plan)),
         Stage("pairs", at.card, lambda: make_pairs(at.pairs, at.card, plan.pairs, plan.seed, plan.notes)),
         Stage("fine-tuning", at.adapter / "metadata.json", lambda: _finetune(at, plan)),
         Stage("calibration", at.calibration, lambda: _calibrate(at, plan)),
         Stage("evaluation", at.scores, lambda: _evaluate(at, plan)),
+        *(Stage(f"specialist {name}", at.specialist(name) / "report.md", partial(_specialist, at, plan, name, say)) for name in others()),
+        Stage("bundle", at.bundle / "sizes.json", lambda: _bundle(at)),
     )
+
+
+def others() -> Sequence[str]:
+    """The catalog's schemas that the factory makes specialists for; agent_status has a recipe of its own."""
+    return tuple(name for name in sorted(Catalog.load().ids()) if name != SCHEMA_ID)
 
 
 def make_tokenizer(output: Path, count: int, seed: int, vocab_size: int | None = None) -> None:
@@ -246,6 +289,39 @@ def _calibrate(at: Places, plan: FullPlan) -> None:
     except calibration.CannotFit as error:
         told = {"not fitted": str(error)}
     write_json(at.calibration, told)
+
+
+def _graph(at: Places) -> None:
+    from training.bundle import make_graph
+
+    make_graph(at.model)
+
+
+def _calibrate_base(at: Places, plan: FullPlan) -> None:
+    """The base's confidences, on notes over made-up schemas."""
+    from training.measure import calibration
+
+    try:
+        told = asdict(calibration.main(base=str(at.model), writer="base", count=plan.eval_count // 2, device=plan.device, threads=plan.threads))
+    except calibration.CannotFit as error:
+        told = {"not fitted": str(error)}
+    write_json(at.base_calibration, told)
+
+
+def _specialist(at: Places, plan: FullPlan, name: str, say: Say) -> None:
+    from training.specialist.factory import SpecialistPlan, specialist
+
+    recipe = SpecialistPlan(pairs=plan.specialist_pairs, passes=1.0, rank=plan.rank, eval_count=max(1, plan.eval_count // 6), seed=plan.seed, device=plan.device, threads=plan.threads)
+    specialist(DEFAULT_DIRECTORY / f"{name}.json", name, at.specialist(name), recipe, base=str(at.model), notes=plan.notes, say=say)
+
+
+def _bundle(at: Places) -> None:
+    from training.bundle import bundle_adapter, bundle_base, check_size
+
+    bundle_base(at.model, at.bundle)
+    for adapter in (at.adapter, *(at.specialist(name) / name for name in others())):
+        bundle_adapter(adapter, at.bundle)
+    write_json(at.bundle / "sizes.json", {"bytes": check_size(at.bundle)})
 
 
 def _evaluate(at: Places, plan: FullPlan) -> None:

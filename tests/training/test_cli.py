@@ -233,7 +233,10 @@ def recorded(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return ran
 
 
-STAGES = ["tokenizer", "pre-training", "pairs", "fine-tuning", "calibration", "evaluation"]
+STAGES = [
+    "tokenizer", "pre-training", "graph", "confidences of the base", "pairs", "fine-tuning", "calibration", "evaluation",
+    "specialist audit_finding", "specialist incident_report", "specialist risk_assessment", "specialist usage_cost", "bundle",
+]  # fmt: skip
 
 
 def test_a_full_run_does_every_stage_in_order(tmp_path: Path, recorded: list[str]) -> None:
@@ -247,6 +250,13 @@ def test_a_stage_whose_output_is_there_is_skipped(tmp_path: Path, recorded: list
     told = run("all", "--output", tmp_path / "full")
     assert recorded == [*STAGES, "pairs"]
     assert "skipped" in told.stderr
+
+
+def test_a_run_begun_with_another_plan_is_not_taken_for_this_one(tmp_path: Path, recorded: list[str]) -> None:
+    run("all", "--output", tmp_path / "full", "--pairs", 500)
+    told = run("all", "--output", tmp_path / "full", "--pairs", 600)
+    assert told.exit_code == 1 and "begun with another pairs" in told.stderr
+    assert recorded == STAGES
 
 
 def test_the_pairs_of_a_full_run_are_curated(tmp_path: Path) -> None:

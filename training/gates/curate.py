@@ -130,12 +130,12 @@ def telling(pair: Pair, schema: AdmittedSchema) -> Iterator[str]:
 
 
 def changed(value: str | int | float) -> str | int | float:
-    """Another value of the same kind: a number nobody writes, a day five months later, a text that says nothing."""
+    """Another value of the same kind: a number nobody writes, a day of another month and year, a text that says nothing."""
     if not isinstance(value, str):
         return 9_000_000_000_017 + round(value)
     if not is_date(value):
         return f"{value[::-1]} {value}"
-    return f"{value[:4]}-{(int(value[5:7]) + 4) % 12 + 1:02d}-{23 if value[8:10] != '23' else 22}"
+    return f"{int(value[:4]) - 3:04d}-{(int(value[5:7]) + 4) % 12 + 1:02d}-{23 if value[8:10] != '23' else 22}"
 
 
 def filled(pair: Pair, schema: AdmittedSchema) -> Iterator[str]:

@@ -43,11 +43,17 @@ class SpecialistFailed(ValueError):
 
 @dataclass(frozen=True)
 class SpecialistPlan:
-    """A whole run. ``passes`` are over the pairs; ``eval_count`` notes of each slice are measured on."""
+    """A whole run. ``passes`` are over the pairs; ``eval_count`` notes of each slice are measured on; the others as in `training.specialist.finetune.FinetunePlan`."""
 
     pairs: int = 500
     passes: float = 3.0
     rank: int = 32
+    learning_rate: float = 2e-3
+    batch_size: int = 8
+    max_length: int = 1280
+    qlora: bool = False
+    gradient_checkpointing: bool = False
+    compiled: bool = False
     eval_count: int = 100
     seed: int = 1
     device: str = "cpu"
@@ -110,7 +116,7 @@ def specialist(schema: Path, name: str, output: Path, plan: SpecialistPlan, *, b
     if not _NAME.fullmatch(name) or name == "base":
         raise SpecialistFailed(f"--name {name!r}: small letters, digits, '_' and '-' with a letter first, and not 'base', which asks for the base itself")
     at = Places(output, name)
-    specialty = Specialty.read(name, admit_text(schema.read_text("utf-8")), book)
+    specialty = Specialty.read(name, _admitted(schema), book)
     inputs = _inputs(specialty, plan, base, teacher, {"field book": book, "golden": golden, "notes": notes})
     _same_inputs(at, inputs)
     stages = (
@@ -124,10 +130,20 @@ def specialist(schema: Path, name: str, output: Path, plan: SpecialistPlan, *, b
     return at
 
 
+def _admitted(file: Path) -> AdmittedSchema:
+    """The schema of a file. Raises: SpecialistFailed naming file and place."""
+    try:
+        return admit_text(file.read_text("utf-8"))
+    except UnicodeDecodeError as error:
+        raise SpecialistFailed(f"{file}: is not UTF-8 at byte {error.start}") from None
+    except SchemaRefused as error:
+        raise SpecialistFailed(f"{file}: {error}") from error
+
+
 def _inputs(specialty: Specialty, plan: SpecialistPlan, base: str | None, teacher: Teacher | None, files: dict[str, Path | None]) -> dict[str, Any]:
     """What a run is made of; two runs with the same are the same run."""
     return {
-        "name": specialty.name, "schema": specialty.admitted.digest, "base": base, "plan": {**asdict(plan), "device": None, "threads": None},
+        "name": specialty.name, "schema": specialty.admitted.digest, "base": base, "plan": {**asdict(plan), "device": None, "threads": None, "compiled": None},
         "teacher": teacher and [teacher.url, teacher.model, teacher.temperature],
         "wordings": {split: digest(found.entries) for split, found in specialty.books.items()},
         **{label: path and digest(path.read_text("utf-8")) for label, path in files.items()},
@@ -155,7 +171,8 @@ def _make_pairs(at: Places, specialty: Specialty, plan: SpecialistPlan, golden: 
     judged = curate(own, texts)
     if judged.refused:
         first = judged.refused[0]
-        raise SpecialistFailed(f"{golden}: the pair {first.pair_id!r} is refused by the gate {first.gate!r}: {first.why}")
+        line = next((number for number, pair in enumerate(own, 1) if pair is first.pair), 0)
+        raise SpecialistFailed(f"{golden}: line {line}, pair {first.pair_id!r}, is refused by the gate {first.gate!r}: {first.why}")
     count = round(plan.pairs / (1 - _MOST_REFUSED))
     found = curate(itertools.chain(own, tracked(drawn(specialty, "train", plan.seed, "train", count), count, "pairs")), texts)
     if len(found.kept) < plan.pairs + len(own):
@@ -187,7 +204,10 @@ def _finetune(at: Places, specialty: Specialty, plan: SpecialistPlan, base: str 
     if plan.threads:
         torch.set_num_threads(plan.threads)
     found = list(read_pairs(at.pairs))
-    recipe = FinetunePlan(rank=plan.rank, epochs=plan.passes, seed=plan.seed, bf16=has_bf16(plan.device))
+    recipe = FinetunePlan(
+        rank=plan.rank, epochs=plan.passes, learning_rate=plan.learning_rate, batch_size=plan.batch_size, max_length=plan.max_length, seed=plan.seed,
+        bf16=has_bf16(plan.device), qlora=plan.qlora, gradient_checkpointing=plan.gradient_checkpointing, compiled=plan.compiled,
+    )  # fmt: skip
     finetune(
         base or str(EMBEDDED / "base"), found, at.adapter, recipe, schema_id=specialty.name, schema_digest=specialty.admitted.digest,
         data_hash=content_hash(found), device=plan.device, asking=specialty.asking,
