@@ -1,4 +1,4 @@
-"""The command line of the factory: ``escribano-train tokenizer | synthesize | curate | pretrain | finetune | specialist | evaluate | bench | bench-peers | bench-masks | bench-passes | bench-load | rank-table | losses | calibrate | all``.
+"""The command line of the factory: ``escribano-train tokenizer | synthesize | curate | pretrain | finetune | specialist | evaluate | bench | bench-peers | bench-masks | bench-passes | bench-load | rank-table | readme | losses | calibrate | all``.
 
 Owns the commands that make things; those that measure are in ``training.cli_measure``. Heavy imports wait until a command runs; the work is done by
 ``training.runs`` and the modules it calls.
@@ -157,6 +157,7 @@ def pretrain(
     init: Annotated[
         Path | None, typer.Option(help="A base of this tokenizer to go on from, of this size or a smaller one, which then grows: only the last part of the curriculum, at a lower learning rate. Give another --seed than it had, so that the notes are new.", file_okay=False)
     ] = None,
+    notes: Annotated[list[Path] | None, typer.Option("--notes", help="Notes that are measured on, JSON lines; none that says eight of their words in a row is trained on. May be given several times.", exists=True, dir_okay=False)] = None,
     batch_scale: Annotated[float, typer.Option(min=0.01, help="Times the curriculum's batches: 1 on a CPU, 16 on a large GPU.")] = 1.0,
     workers: Annotated[int, typer.Option(min=0, help="Processes that write notes beside training.")] = 1,
     compiled: Compiled = False,
@@ -189,6 +190,7 @@ def pretrain(
         compiled=compiled,
         seed=seed,
         warmup_tokens=3e5 * batch_scale,
+        kept_out=tuple(notes or ()),
         curriculum=CURRICULUM[-1:] if init else CURRICULUM,
         **({"matrix_lr": 0.005, "other_lr": 8e-4} if init else {}),
     )
@@ -301,6 +303,7 @@ app.command("bench-masks")(cli_measure.bench_masks)
 app.command("bench-passes")(cli_measure.bench_passes)
 app.command("bench-load")(cli_measure.bench_load)
 app.command("rank-table")(cli_measure.rank_table)
+app.command()(cli_measure.readme)
 app.command()(cli_measure.losses)
 app.command()(cli_measure.calibrate)
 

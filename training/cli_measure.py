@@ -1,4 +1,4 @@
-"""The commands that measure: ``escribano-train evaluate | bench | bench-peers | bench-masks | bench-passes | bench-load | rank-table | losses | calibrate``.
+"""The commands that measure: ``escribano-train evaluate | bench | bench-peers | bench-masks | bench-passes | bench-load | rank-table | readme | losses | calibrate``.
 
 Owns their options and help; what is measured and how it is shown is ``training.measure.evaluate``, ``training.measure.bench``, ``training.runs``, ``training.measure.losses`` and
 ``training.measure.calibration``.
@@ -25,6 +25,7 @@ from training.options import (
     Split,
     Threads,
     failures_shown,
+    say,
 )
 
 
@@ -36,7 +37,7 @@ def evaluate(
     slices: Annotated[
         list[SliceName] | None,
         typer.Option(
-            "--slice", help="Notes to measure on; may be given several times. Unset: unseen values and unseen wordings."
+            "--slice", help="Synthetic notes to measure on; may be given several times. Unset: unseen values and unseen wordings, or none where --notes are given."
         ),
     ] = None,
     notes: Notes = None,
@@ -52,22 +53,26 @@ def evaluate(
 ) -> None:
     """Measure validity, exactness, F1, invention and omission on notes that training never saw.
 
+    Notes of your own are status notes of agents, a line of JSON each: {"text": "what somebody wrote", "gold": {the right report under agent_status}}, and "id", "lang",
+    "style" if you like.
+
     [bold]Examples[/]
 
       escribano-train evaluate --count 200
-      escribano-train evaluate --base runs/base/model --adapter runs/adapters/agent_status --notes notes/dev.jsonl --show 5
+      escribano-train evaluate --notes my-notes.jsonl --show 5
+      escribano-train evaluate --base runs/base/model --adapter runs/adapters/agent_status --slice unseen_wordings
       escribano-train evaluate --writer base --slice unseen_schemas --mode free
     """
     from training.measure.evaluate import SETUP_ERRORS, main
 
-    chosen = slices or [SliceName.UNSEEN_VALUES, SliceName.UNSEEN_WORDINGS]
+    chosen = slices if slices or notes else [SliceName.UNSEEN_VALUES, SliceName.UNSEEN_WORDINGS]
     with failures_shown(*SETUP_ERRORS):
         main(
             base=base,
             adapters=adapter or (),
             writer=writer,
             mode=mode,
-            slices=[one.value for one in chosen],
+            slices=[one.value for one in chosen or ()],
             count=count,
             seed=seed,
             notes=notes,
@@ -239,6 +244,22 @@ def rank_table(
     with failures_shown(*SETUP_ERRORS, scaling.RowsOfAnother):
         scaling.main(base=base, output=output, grid=grid)
     print((output / "rank-table.md").read_text("utf-8"), end="")
+
+
+def readme(
+    root: Annotated[Path, typer.Argument(help="The repository.", exists=True, file_okay=False)] = Path("."),
+) -> None:
+    """Put the figures of bench/ and of the shipped weights into the tables of README.md. A test fails while they differ.
+
+    [bold]Example[/]
+
+      escribano-train readme
+    """
+    from training.measure import front_page
+
+    with failures_shown(KeyError):
+        changed = front_page.main(root)
+    say("README.md: new figures" if changed else "README.md: nothing has changed")
 
 
 def losses(

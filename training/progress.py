@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from typing import TypeVar
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
 T = TypeVar("T")
 
@@ -27,6 +27,19 @@ def tracked(items: Iterable[T], total: int | None, what: str) -> Iterator[T]:
     """The items, with a bar that says how many of ``total`` have passed."""
     with _progress() as shown:
         yield from shown.track(items, total=total, description=what)
+
+
+@contextmanager
+def share_bar(what: str) -> Iterator[Callable[[float, str], None] | None]:
+    """A function to tell which share of something is done, and how it goes; None where no bar can be drawn."""
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield None
+        return
+    with Progress(*columns, console=console) as shown:
+        task = shown.add_task(what, total=1.0)
+        yield lambda share, words: shown.update(task, completed=share, description=f"{what}: {words}")
 
 
 def _progress() -> Progress:

@@ -212,7 +212,7 @@ def make_pairs(output: Path, card: Path, count: int, seed: int, notes: Path | No
 def _pretrain(at: Places, plan: FullPlan, say: Say) -> None:
     from training.base.pretrain import PretrainPlan, pays_to_compile
 
-    base = PretrainPlan(size=plan.size, minutes=plan.minutes, tokens=1e12, seed=plan.seed, compiled=plan.minutes >= LONG_MINUTES and pays_to_compile(plan.device))
+    base = PretrainPlan(size=plan.size, minutes=plan.minutes, tokens=1e12, seed=plan.seed, compiled=plan.minutes >= LONG_MINUTES and pays_to_compile(plan.device), kept_out=(plan.notes,) if plan.notes else ())
     if plan.device != "cpu":
         base = replace(base, batch_scale=16.0, warmup_tokens=5e6, num_workers=max(1, (os.cpu_count() or 2) - 1))
     make_base(at.tokenizer, at.base, base, plan.device, plan.threads, say)

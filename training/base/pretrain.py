@@ -33,6 +33,9 @@ from training.base.muon import Muon
 from training.base.objective import losses
 from training.base.stream import CURRICULUM, Notes, Phase
 from training.base.tagging import IGNORED, TagHead
+from training.gates.pairs_file import read_texts
+from training.phrasebook import books_digest
+from training.progress import share_bar
 from training.whole import write_json
 
 LOOKUP_DEPTH = 2 / 3  # of the layers: those below learn what each word is about, the first heads of the next one are shown where to look
@@ -82,6 +85,8 @@ class PretrainPlan:
     num_workers: int = 1
     checkpoint_minutes: float = 3.0
     compiled: bool = False
+    kept_out: tuple[Path, ...] = ()
+    """Files of notes that are measured on; no note of the run says eight of their words in a row."""
 
     def phase(self, share: float) -> Phase:
         """The phase that a share of the run belongs to."""
@@ -170,9 +175,10 @@ def pretrain(
         _begin_from(model, tokenizer, init, plan.size)
         report(f"starting from {init}")
     report(f"{plan.size}: {sum(p.numel() for p in model.parameters()) / 1e6:.1f}M parameters on {device}")
-    run = _Run(plan, device, output, learner, steps, progress, _Log(output / "log.jsonl", report))
-    while progress.share(plan) < 1:
-        run.through(plan.phase(progress.share(plan)), tokenizer_path)
+    with share_bar("pre-training") as shown:
+        run = _Run(plan, device, output, learner, steps, progress, _Log(output / "log.jsonl", report, shown))
+        while progress.share(plan) < 1:
+            run.through(plan.phase(progress.share(plan)), tokenizer_path)
     return export(model, tokenizer, output / "model", plan, progress, init)
 
 
@@ -204,7 +210,8 @@ class _Run:
     def through(self, phase: Phase, tokenizer_path: Path) -> None:
         """Train until the phase ends."""
         workers = self.plan.num_workers
-        notes = Notes(tokenizer_path, phase, self.plan.seed, self.plan.batch_scale, start=self.progress.next_seed)
+        kept_out = [text for file in self.plan.kept_out for text in read_texts(file)]
+        notes = Notes(tokenizer_path, phase, self.plan.seed, self.plan.batch_scale, start=self.progress.next_seed, kept_out=kept_out)
         loader = DataLoader(notes, batch_size=None, num_workers=workers, prefetch_factor=4 if workers else None, pin_memory=self.device == "cuda")
         last = saved = time.monotonic()
         for batch in loader:
@@ -269,10 +276,10 @@ def _step(learner: Learner, steps: list[torch.optim.Optimizer], batch: dict[str,
 
 
 class _Log:
-    """Writes a line every few seconds; reads the loss from the device only then."""
+    """Writes a line every few seconds, and moves a bar where there is one; reads the loss from the device only then."""
 
-    def __init__(self, path: Path, report: Callable[[str], None], every_s: float = 10.0) -> None:
-        self.path, self.report, self.every_s = path, report, every_s
+    def __init__(self, path: Path, report: Callable[[str], None], shown: Callable[[float, str], None] | None = None, every_s: float = 10.0) -> None:
+        self.path, self.report, self.shown, self.every_s = path, report, shown, every_s
         self.losses: list[Tensor] = []
         self.since, self.tokens = time.monotonic(), 0.0
 
@@ -283,7 +290,10 @@ class _Log:
             return
         mean, choosing, looking, naming, following, tagging = torch.stack(self.losses).mean(dim=0).tolist()
         rate = (progress.tokens - self.tokens) / (now - self.since) if self.tokens else float("nan")
-        self.report(f"{progress.share(plan):6.1%}  {progress.tokens / 1e6:7.1f}M tokens  loss {mean:.4f}  chooses {choosing:.2f}  tags {tagging:.2f}  looks {looking:.2f}  names {naming:.2f}  follows {following:.2f}  lr x{share:.2f}  {rate / 1e3:.1f}k tokens/s")
+        if self.shown is not None:
+            self.shown(progress.share(plan), f"{progress.tokens / 1e6:.1f}M tokens, {rate / 1e3:.1f}k a second, loss {mean:.3f}")
+        else:
+            self.report(f"{progress.share(plan):6.1%}  {progress.tokens / 1e6:7.1f}M tokens  loss {mean:.4f}  chooses {choosing:.2f}  tags {tagging:.2f}  looks {looking:.2f}  names {naming:.2f}  follows {following:.2f}  lr x{share:.2f}  {rate / 1e3:.1f}k tokens/s")
         with self.path.open("a") as file:
             file.write(json.dumps({**asdict(progress), "loss": mean, "choice_loss": choosing, "tag_loss": tagging, "lookup_loss": looking, "naming_loss": naming, "following_loss": following, "tokens_per_s": rate}) + "\n")
         self.losses, self.since, self.tokens = [], now, progress.tokens
@@ -320,7 +330,7 @@ def export(
     config = model.config.to_dict() | {"architectures": ["MistralForCausalLM"], "dtype": "bfloat16"}
     write_json(folder / "config.json", config)
     tokenizer.save_pretrained(folder)
-    facts = {"kind": "base", "plan": {k: v if v != math.inf else None for k, v in asdict(plan).items()}, "progress": asdict(progress),
+    facts = {"kind": "base", "wordings": books_digest(), "plan": {k: v if v != math.inf else None for k, v in asdict(plan).items()}, "progress": asdict(progress),
              "parameters": sum(p.numel() for p in model.parameters())}  # fmt: skip
     if init is not None:
         facts["init"] = json.loads((init / "metadata.json").read_text())

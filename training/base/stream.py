@@ -7,7 +7,7 @@ Owns the order of the families, the batches' shapes and how a stopped stream goe
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -20,6 +20,7 @@ from transformers import PreTrainedTokenizerFast
 from training.base.encode import Encoded, PairEncoder
 from training.base.tagging import UNTAGGED
 from training.exercises import practice, vocabulary
+from training.gates.curate import quoting
 from training.notes.synthesize import Family, Pair, pair
 
 Exercise = Literal["vocabulary", "practice"]
@@ -53,11 +54,12 @@ class Notes(IterableDataset[dict[str, Tensor]]):
     """Endless batches of encoded pairs, sorted by length inside a pool so that little is padding.
 
     Worker w of n draws the notes of seeds w, w+n, ... from ``start`` on. Each batch says which seed comes after all that were drawn for it, so that a run that goes on
-    starts there and sees no note twice.
+    starts there and sees no note twice. ``kept_out``: texts that are measured on; a note that says eight of their words in a row is left out.
     """
 
-    def __init__(self, tokenizer_path: Path, phase: Phase, seed: int, batch_scale: float = 1.0, start: int = 0, pool: int = 1024) -> None:
+    def __init__(self, tokenizer_path: Path, phase: Phase, seed: int, batch_scale: float = 1.0, start: int = 0, pool: int = 1024, kept_out: Sequence[str] = ()) -> None:
         self.tokenizer_path, self.phase, self.seed, self.batch_scale, self.start, self.pool = tokenizer_path, phase, seed, batch_scale, start, pool
+        self.kept_out = tuple(kept_out)
 
     def __iter__(self) -> Iterator[dict[str, Tensor]]:
         worker = get_worker_info()
@@ -66,12 +68,13 @@ class Notes(IterableDataset[dict[str, Tensor]]):
         encode, pieces = PairEncoder(tokenizer), vocabulary.pieces(tokenizer)
         rng = random.Random(f"{self.seed}:{self.start}:{index}")
         number = self.start + index
+        quotes = quoting(self.kept_out)
         families, weights = list(self.phase.weights), list(self.phase.weights.values())
         while True:
             encoded: list[Encoded] = []
             while len(encoded) < self.pool:
                 family, name = rng.choices(families, weights)[0], f"{self.seed}:{number}"
-                encoded.extend(encode(p, tagged=True) for p in _drawn(family, name, pieces))
+                encoded.extend(encode(p, tagged=True) for p in _drawn(family, name, pieces) if not quotes(p.text))
                 number += step
             fitting = [e for e in encoded if len(e.token_ids) <= self.phase.max_length]
             for batch in _batches(rng, fitting, round(self.phase.batch_tokens * self.batch_scale)):

@@ -198,14 +198,23 @@ def unlike(threshold: float = ALIKE, num_perm: int = 64) -> Gate:
 
 def not_leaking(notes: Iterable[str]) -> Gate:
     """A gate that refuses a pair with LEAK_WORDS words in a row of an evaluation note (case-folded)."""
-    known = {run for note in notes for run in _runs(note)}
+    quotes = quoting(notes)
 
     def leak(pair: Pair, schema: AdmittedSchema) -> Iterator[str]:
-        found = next((run for run in _runs(pair.text) if run in known), None)
-        if found:
-            yield f"an evaluation note says the same {LEAK_WORDS} words: {' '.join(found)!r}"
+        if found := quotes(pair.text):
+            yield f"an evaluation note says the same {LEAK_WORDS} words: {found!r}"
 
     return leak
+
+
+def quoting(notes: Iterable[str]) -> Callable[[str], str]:
+    """A function that gives the first LEAK_WORDS words of a text that stand in one of the notes in a row (case-folded), or nothing."""
+    known = {run for note in notes for run in _runs(note)}
+
+    def quotes(text: str) -> str:
+        return " ".join(next((run for run in _runs(text) if run in known), ())) if known else ""
+
+    return quotes
 
 
 # --- the verdict -----------------------------------------------------------------------------------------------------

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
 from schemas.canonical import JsonInvalid, canonical_json, parse_json
 from schemas.catalog import Catalog
+from schemas.validation import ReportValidator
 from training.gates.pairs_file import FileInvalid
 from training.notes.synthesize import Family, Pair, pairs
 
@@ -72,7 +74,14 @@ def _note(path: Path, number: int, line: str) -> Pair:
             raise FileInvalid(path, number, name, f"missing or not {'a text' if kind is str else 'an object'}")
     told = {name: str(row.get(name, "")) for name in ("lang", "style")}
     gold = canonical_json(row["gold"])
+    if violations := _judge().check(gold).violations:
+        raise FileInvalid(path, number, f"gold{violations[0].instance_path}", f"breaks {NOTES_SCHEMA_ID}: {violations[0].message}")
     return Pair(str(row.get("id", number)), NOTES_SCHEMA_ID, told["lang"], told["style"], row["text"], gold)
+
+
+@cache
+def _judge() -> ReportValidator:
+    return ReportValidator(Catalog.load().get(NOTES_SCHEMA_ID).schema)
 
 
 def sources(pair: Pair) -> tuple[str, ...]:

@@ -9,6 +9,7 @@ schemas. Owns wordings only: what a wording is used for is decided by ``training
 
 from __future__ import annotations
 
+import hashlib
 import random
 import re
 from collections.abc import Collection, Iterator
@@ -113,6 +114,14 @@ class Phrasebook:
     def size(self) -> int:
         """How many wordings the book holds."""
         return _count(self.wordings)
+
+
+def books_digest() -> str:
+    """Digest of all books, train and held out: with a plan's seed, what a base was trained on."""
+    outer = hashlib.sha256()
+    for file in sorted(HERE.rglob("*.yaml")):
+        outer.update(f"{file.relative_to(HERE).as_posix()}\n".encode() + file.read_bytes())
+    return f"sha256:{outer.hexdigest()}"
 
 
 def _count(node: Any) -> int:
