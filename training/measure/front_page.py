@@ -36,10 +36,10 @@ def filled(text: str, root: Path) -> str:
     """A README's text with its tables made anew from the files below ``root``."""
     makers: dict[str, Callable[[Path], str]] = {"status": status, "bench": bench, "specialists": specialists}
     for name, make in makers.items():
+        if f"<!-- {name}:begin -->" not in text or f"<!-- {name}:end -->" not in text:
+            raise KeyError(f"README.md has no table {name!r} between <!-- {name}:begin --> and <!-- {name}:end -->")
         head, begin, rest = text.partition(f"<!-- {name}:begin -->")
         _, end, tail = rest.partition(f"<!-- {name}:end -->")
-        if not end:
-            raise KeyError(f"README.md has no table {name!r} between <!-- {name}:begin --> and <!-- {name}:end -->")
         text = f"{head}{begin}\n{make(root)}\n{end}{tail}"
     return text
 
