@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
+from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM, PreTrainedTokenizerFast
 
 from tests import tiny
 from training.base.objective import losses
 from training.base.prefix import attention_mask, prompt_lengths
 from training.notes.synthesize import pair
+from training.specialist import finetune as finetuning
 from training.specialist.finetune import (
     EXAMPLES,
     CompletionTrainer,
@@ -22,6 +25,7 @@ from training.specialist.finetune import (
     dataset,
     examples_of,
     finetune,
+    last_checkpoint,
     load_base,
 )
 
@@ -109,3 +113,76 @@ def test_no_report_of_a_pair_made_by_hand_is_kept_in_an_adapter() -> None:
     drawn = [pair("agent_status", "train", f"3:{seed}")[0] for seed in range(5)]
     by_hand = [replace(one, marks=()) for one in drawn]
     assert examples_of([*by_hand, *drawn]) == [one.report for one in drawn[: EXAMPLES]] and examples_of(by_hand) == []
+
+
+# --- stopped and gone on with ----------------------------------------------------------------------------------------
+
+PLAN = FinetunePlan(rank=2, batch_size=1, bf16=False, max_length=tiny.CONTEXT_LENGTH, lesson_weight=0.0)
+
+
+class Killed(BaseException):
+    """What a kill is to a test."""
+
+
+@pytest.fixture
+def base(tmp_path: Path) -> Path:
+    tiny.save_base(tmp_path / "base")
+    (tmp_path / "base" / "tokenizer_config.json").write_text('{"tokenizer_class": "PreTrainedTokenizerFast", "bos_token": "<s>", "eos_token": "</s>", "pad_token": "<pad>"}')
+    return tmp_path / "base"
+
+
+@pytest.fixture
+def counted(monkeypatch: pytest.MonkeyPatch) -> dict[str, int]:
+    """How many losses were taken, and after how many the run is killed."""
+    seen = {"losses": 0, "last": 10**9}
+    take = CompletionTrainer.compute_loss
+
+    def compute_loss(self: CompletionTrainer, *given: Any, **named: Any) -> Any:
+        if seen["losses"] == seen["last"]:
+            raise Killed
+        seen["losses"] += 1
+        return take(self, *given, **named)
+
+    monkeypatch.setattr(CompletionTrainer, "compute_loss", compute_loss)
+    monkeypatch.setattr(finetuning, "CHECKPOINT_STEPS", 2)
+    return seen
+
+
+def trained(base: Path, output: Path, data_hash: str = "h") -> dict[str, Any]:
+    pairs = [pair("agent_status", "train", f"stop:{i}")[0] for i in range(8)]
+    return finetune(str(base), pairs, output, PLAN, schema_id="agent_status", schema_digest="d", data_hash=data_hash)
+
+
+def test_a_killed_run_goes_on_from_its_last_checkpoint_and_ends_where_it_would_have(base: Path, tmp_path: Path, counted: dict[str, int]) -> None:
+    whole = trained(base, tmp_path / "whole")
+    total, counted["losses"], counted["last"] = counted["losses"], 0, 3
+    with pytest.raises(Killed):
+        trained(base, tmp_path / "killed")
+    assert not (tmp_path / "killed" / "metadata.json").exists(), "nothing half-written is left as if whole"
+    counted.update(losses=0, last=10**9)
+    again = trained(base, tmp_path / "killed")
+    assert counted["losses"] == total - 2 and again["steps"] == whole["steps"]
+    one, other = (load_file(tmp_path / name / "adapter_model.safetensors") for name in ("whole", "killed"))
+    for name, found in one.items():
+        torch.testing.assert_close(other[name], found)
+
+
+def test_a_run_is_not_gone_on_with_by_another_nor_an_adapter_written_over(base: Path, tmp_path: Path, counted: dict[str, int]) -> None:
+    counted["last"] = 3
+    with pytest.raises(Killed):
+        trained(base, tmp_path / "adapter")
+    with pytest.raises(FileExistsError, match="begun with another data"):
+        trained(base, tmp_path / "adapter", data_hash="other pairs")
+    counted["last"] = 10**9
+    trained(base, tmp_path / "adapter")
+    with pytest.raises(FileExistsError, match="holds a finished adapter"):
+        trained(base, tmp_path / "adapter")
+
+
+def test_a_checkpoint_that_was_cut_off_is_passed_over(tmp_path: Path) -> None:
+    for step, state in ((8, '{"global_step": 8}'), (10, '{"global_st'), (12, None)):
+        (tmp_path / f"checkpoint-{step}").mkdir()
+        if state is not None:
+            (tmp_path / f"checkpoint-{step}" / "trainer_state.json").write_text(state)
+    assert last_checkpoint(tmp_path) == str(tmp_path / "checkpoint-8")
+    assert last_checkpoint(tmp_path / "nowhere") is None
