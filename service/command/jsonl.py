@@ -46,7 +46,7 @@ async def answer_file(source: Path, target: Path, backend: Backend, defaults: De
                         _write(out, answer)
                         advance(answer.ok)
                         answered[answer.code] += 1
-    terminal.show_summary(answered, str(target))
+    terminal.show_summary(answered, "the lines on stdout" if target == STDIO else str(target))
     return not (answered.keys() - {"OK"})
 
 

@@ -150,7 +150,7 @@ def show_summary(answered: Mapping[str, int], target: str) -> None:
     """How many lines of a file came to what, on stderr."""
     total, ok = sum(answered.values()), answered.get("OK", 0)
     failed = ", ".join(f"{code} {count:,}" for code, count in sorted(answered.items()) if code != "OK")
-    rest = f"; {total - ok:,} without one ({failed}), see \"message\" in {target}" if failed else ""
+    rest = f"; {total - ok:,} without one ({failed}): their \"code\" and \"message\" are in {target}" if failed else ""
     Console(stderr=True, highlight=False, soft_wrap=True).print(f"{total:,} lines, {ok:,} with a valid report{escape(rest)}")
 
 

@@ -81,6 +81,39 @@ def test_a_report_is_explained_by_the_words_it_stands_on(generator: Generator) -
     assert ["/cost", "12.5", "88%", "NORMALIZED", "question", "0-3:", "12½"] in rows
 
 
+def test_what_a_reader_should_doubt_is_told_without_being_asked_for(generator: Generator) -> None:
+    found = (
+        Evidence("/owner/name", "extract", Status.UNSUPPORTED, confidence=0.2), Evidence("/status", "classify", Status.CLASSIFIED, confidence=0.38),
+        Evidence("/cost", "normalize", Status.NORMALIZED, Span(QUESTION, 0, 3), confidence=0.97),
+    )  # fmt: skip
+    generator(lambda request: result(evidence=found))
+    done = run("generate", "--schema", "agent_status", "--question", "12½ all in")
+    assert done.exit_code == 0
+    assert "stands nowhere in the text: /owner/name;" in done.stderr and "--require-grounded" in done.stderr
+    assert "more likely wrong than right: /status (38%)" in done.stderr and "/cost" not in done.stderr
+
+
+def test_a_file_s_answers_are_counted(generator: Generator) -> None:
+    generator(lambda request: result(finish_reason=FinishReason.LENGTH, valid=False, native_valid=False, report_json="{") if request.question == "bad" else result())
+    lines = "".join(json.dumps({"id": i, "question": text}) + "\n" for i, text in enumerate(("one", "bad", "two"))) + "nonsense\n"
+    done = run("generate", "--schema", "agent_status", "--input", "-", stdin=lines)
+    assert done.exit_code == 1 and len(lines_of(done.stdout)) == 4
+    assert "4 lines, 2 with a valid report; 2 without one (INVALID_ARGUMENT 1, NOT_VALID 1)" in done.stderr
+    fine = run("generate", "--schema", "agent_status", "--input", "-", stdin='{"id": 1, "question": "one"}\n')
+    assert fine.exit_code == 0 and "1 lines, 1 with a valid report" in fine.stderr
+
+
+def test_options_of_this_process_are_refused_beside_a_server() -> None:
+    done = run("generate", "--schema", "agent_status", "--question", "x", "--server", "127.0.0.1:1", "--device", "cuda", "--base", "x")
+    assert done.exit_code == 2 and "--base" in done.stderr and "--device" in done.stderr
+
+
+def test_no_server_is_told_with_what_to_do() -> None:
+    done = run("generate", "--schema", "agent_status", "--question", "x", "--server", "127.0.0.1:1", "--timeout", "5")
+    assert done.exit_code == 1
+    assert done.stderr.startswith("UNAVAILABLE: ") and "no server answers at 127.0.0.1:1" in done.stderr
+
+
 def test_the_words_in_colour_are_those_of_the_span_whatever_ends_the_lines() -> None:
     text = "a\r\nb\r\nAna owns it"
     shown = terminal._coloured(text, QUESTION, [Evidence("/name", "extract", Status.COPIED, Span(QUESTION, 6, 9))])
@@ -379,7 +412,8 @@ def test_a_taken_port_is_told_and_the_generator_closed(generator: Generator) -> 
         taken.listen()
         port = taken.getsockname()[1]
         done = run("serve", "--port", str(port))
-    assert (done.exit_code, done.stderr.strip()) == (1, f"cannot listen on 127.0.0.1:{port}")
+    assert done.exit_code == 1
+    assert done.stderr.strip().startswith(f"cannot listen on 127.0.0.1:{port}: another program has that port") and "--port" in done.stderr
     assert fake.closed
 
 
