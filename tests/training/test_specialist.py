@@ -393,14 +393,14 @@ def test_golden_pairs_pass_the_same_gates(run: tuple[Path, Path, Places], tmp_pa
     good = next(read_pairs(at.pairs))
     bad = type(good)("wrong-one", None, "en", "letter", good.question, canonical_json({"code": "P-1"}), schema=good.schema)
     write_pairs(tmp_path / "golden.jsonl", [good, bad])
-    with pytest.raises(SpecialistFailed, match=r"golden\.jsonl: the pair 'wrong-one' is refused by the gate 'valid'"):
+    with pytest.raises(SpecialistFailed, match=r"golden\.jsonl: line 2, pair 'wrong-one', is refused by the gate 'valid'"):
         specialist(schema, "delivery", tmp_path / "out", PLAN, base=str(base), golden=tmp_path / "golden.jsonl", say=lambda _: None)
 
 
 @pytest.mark.parametrize(
     ("schema", "book", "says"),
     [
-        ("{", None, "error: /: not JSON at character 1"),
+        ("{", None, "schema.json: /: not JSON at character 1"),
         ('{"type":"object","properties":{"x":{"type":["string","integer"]}}}', None, "error: /x: may be of 2 types"),
         (json.dumps(SMALL), "/nothing: {}\n", "line 1, field '/nothing'"),
     ],

@@ -25,6 +25,7 @@ _FACTORS = {"k": 1000, "mil": 1000, "miles": 1000, "thousand": 1000, "m": 10**6,
 _ZERO = re.compile(
     r"\b(?:no|none|not|nothing|nobody|neither|without|zero|nil|free|never|\w+n['’]t|sin|nada|nadie|cero|ni|ningun[oa]?s?|nunca|jamas)\b"
 )
+_BELOW_ZERO = re.compile(r"[-−–]\s?\d|\b(?:minus|menos|negativ[eoa]s?|below|bajo|debajo|overdrawn|deficit)\b")
 _NAMED = {
     "half": 50, "halfway": 50, "mitad": 50, "medio": 50, "media": 50, "quarter": 25, "cuarto": 25, "cuarta": 25, "three quarters": 75,
     "tres cuartos": 75, "tres cuartas": 75, "dozen": 12, "docena": 12, "single": 1, "once": 1, "twice": 2, "un": 1, "una": 1, "couple": 2, "par": 2,
@@ -36,6 +37,8 @@ def number_can_be_read(value: int | float, text: str) -> bool:
     """Whether some reading of a text gives the number: digits in any grouping, with k, M or a unit of time, or words."""
     wanted = Decimal(repr(value))
     folded = folded_text(text)
+    if wanted < 0:
+        return _BELOW_ZERO.search(folded) is not None and number_can_be_read(-value, text)
     return (
         wanted in _digit_readings(folded)
         or _named(wanted, folded)

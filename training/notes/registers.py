@@ -181,7 +181,7 @@ def complaint(speaker: Speaker, facts: Facts, sections: list[Section]) -> Text:
     hello = capitalized(speaker.say("greeting", have={"recipient": name})) if speaker.chance(0.4) else []
     told = [paragraph(speaker, section, casual=speaker.chance(0.3)) for section in shuffled(speaker, sections)]
     for _ in range(speaker.rng.choice((1, 1, 2, 3))):
-        told.insert(speaker.rng.randrange(1, len(told) + 1), speaker.say("complaint_aside"))
+        told.insert(speaker.rng.randrange(min(1, len(told)), len(told) + 1), speaker.say("complaint_aside"))
     opening, bye = speaker.say("complaint_opening"), speaker.say("complaint_closing") if speaker.chance(0.7) else []
     gap = speaker.rng.choice(("\n\n", " ", "\n"))
     return join([ended(hello, ","), join([opening, *_merged(speaker, told), bye], gap), signature], "\n\n")
