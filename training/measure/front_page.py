@@ -17,7 +17,7 @@ from typing import Any
 from training.measure.reliability import markdown_table
 from training.whole import write_whole
 
-SLICES = {"unseen_values_1000": "synthetic, known wordings", "unseen_wordings_1000": "synthetic, wordings never seen", "notes_free": "hand-written, free ([bench/notes](bench/notes/README.md))"}
+SLICES = {"notes_short": "one or two plain sentences ([bench/notes](bench/notes/README.md))", "unseen_values_1000": "synthetic, known wordings", "unseen_wordings_1000": "synthetic, wordings never seen", "notes_free": "hand-written, long and winding ([bench/notes](bench/notes/README.md))"}
 """Files in bench/ with one summary of the shipped adapter each, and what a reader calls their notes."""
 SPECIALISTS = ("incident_report", "audit_finding", "risk_assessment", "usage_cost", "lab_sample", "job_application")
 
