@@ -206,5 +206,5 @@ generator.close()
 def test_another_device_without_torch_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "torch", None)
     monkeypatch.delitem(sys.modules, "service.engine.torch_executor", raising=False)
-    with pytest.raises(CheckpointInvalid, match=r"pip install 'escribano\[torch\]'"):
+    with pytest.raises(CheckpointInvalid, match=r"pip install -e '\.\[torch\]'"):
         Generator.open(device="cuda")
