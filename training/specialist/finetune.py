@@ -216,7 +216,8 @@ def _begin(output: Path, work: Path, told: dict[str, Any]) -> None:
         before = json.loads(begun.read_text("utf-8"))
         if changed := [name for name in told if before.get(name) != told[name]]:
             raise FileExistsError(f"{output} holds a run that was begun with another {', '.join(changed)}; choose another --output, or delete it")
-    write_json(begun, told)
+    if os.environ.get("RANK", "0") == "0":  # of several processes the first one writes
+        write_json(begun, told)
 
 
 def last_checkpoint(work: Path) -> str | None:
