@@ -82,7 +82,7 @@ def _table(rows: dict[str, Any]) -> str:
     return "\n".join(["| | |", "|---|---|", *(f"| {name} | {value} |" for name, value in rows.items())])
 
 
-def _runs(facts: dict[str, Any] | None) -> Iterator[dict[str, Any]]:
+def runs_of(facts: dict[str, Any] | None) -> Iterator[dict[str, Any]]:
     """The progress of a base's training and of what it was begun from, the last first."""
     while facts is not None:
         yield facts["progress"]
@@ -91,7 +91,7 @@ def _runs(facts: dict[str, Any] | None) -> Iterator[dict[str, Any]]:
 
 def base_card(facts: dict[str, Any], sizes: dict[str, int]) -> str:
     """The model card of a base."""
-    runs, plan = list(_runs(facts)), facts["plan"]
+    runs, plan = list(runs_of(facts)), facts["plan"]
     rows = {
         "architecture": "Mistral (decoder, RoPE, SwiGLU, tied embeddings)",
         "parameters": f"{facts['parameters']:,}", "weights": f"{sizes['model.safetensors']:,} bytes, bf16 safetensors",

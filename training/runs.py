@@ -9,7 +9,6 @@ goes on where it stopped). How a stage works is its own module's business. Run t
 from __future__ import annotations
 
 import itertools
-import json
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -23,7 +22,7 @@ from training.gates.curate import curate
 from training.gates.pairs_file import content_hash, read_pairs, read_texts, write_pairs
 from training.notes.synthesize import Family, Pair, pairs
 from training.progress import tracked
-from training.whole import write_json
+from training.whole import changed_inputs, write_json
 
 if TYPE_CHECKING:
     from training.specialist.finetune import FinetunePlan
@@ -161,10 +160,8 @@ def go_through(stages: Iterable[Stage], say: Say) -> None:
 def _same_plan(at: Places, plan: FullPlan) -> None:
     """Refuse to call a stage done that another plan has done; where nothing is done yet, begin anew."""
     told = asdict(plan) | {"device": None, "threads": None, "notes": plan.notes and str(plan.notes)}
-    if at.inputs.exists():
-        before = json.loads(at.inputs.read_text("utf-8"))
-        if changed := [name for name in told if before.get(name) != told[name]]:
-            raise FileExistsError(f"{at.root} holds a run that was begun with another {', '.join(changed)}; choose another --output, or delete it")
+    if changed := changed_inputs(at.inputs, told):
+        raise FileExistsError(f"{at.root} holds a run that was begun with another {', '.join(changed)}; choose another --output, or delete it")
     write_json(at.inputs, told)
 
 

@@ -1,4 +1,4 @@
-"""Files that are there whole or not at all.
+"""Files that are there whole or not at all, and what a run was begun with.
 
 Owns writing beside and swapping. Whatever a rerun takes for a finished stage's mark is written by it.
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,14 @@ def write_whole(path: Path, text: str | Iterable[str]) -> None:
     finally:
         with contextlib.suppress(OSError):
             beside.unlink()
+
+
+def changed_inputs(file: Path, told: Mapping[str, Any]) -> list[str]:
+    """What a run that left ``file`` was begun with otherwise, by name; nothing where there is no such run."""
+    if not file.exists():
+        return []
+    before = json.loads(file.read_text("utf-8"))
+    return [name for name in told if before.get(name) != told[name]]
 
 
 def write_json(path: Path, facts: Any) -> None:

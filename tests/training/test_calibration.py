@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -57,13 +58,21 @@ def test_leaves_that_are_all_right_tell_nothing() -> None:
         fit([(0.9, True)] * 3, UNCALIBRATED)
 
 
-def test_the_shipped_adapter_is_calibrated_anew_and_keeps_what_else_it_knows(tmp_path: Path) -> None:
-    """The real weights write the reports: a few notes are enough to see where the fit goes."""
+@pytest.mark.parametrize("helps", [True, False])
+def test_the_shipped_adapter_is_calibrated_anew_and_keeps_what_else_it_knows(helps: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The real weights write the reports: a few notes are enough to see where a fit goes, and that one which is worse than none goes nowhere."""
     folder = tmp_path / "agent_status"
     shutil.copytree(EMBEDDED_ADAPTERS / "agent_status", folder)
     known = json.loads((folder / "metadata.json").read_text())
-    found = calibration.main(adapter=folder, count=6)
+    fitted = Calibration(1.01, 0.0) if helps else Calibration(0.2, -6.0)
+    monkeypatch.setattr(calibration, "fit", lambda *_: fitted)
+    monkeypatch.setattr(calibration, "trust", lambda leaves: replace(trust(leaves), calibration_error=round(trust(leaves).calibration_error, 1)))  # six notes settle nothing finer
+    if helps:
+        assert calibration.main(adapter=folder, count=6) == fitted == read_adapter(folder).calibration
+    else:
+        with pytest.raises(CannotFit, match="worse than none"):
+            calibration.main(adapter=folder, count=6)
+        assert read_adapter(folder).calibration == UNCALIBRATED
     facts = json.loads((folder / "metadata.json").read_text())
-    assert read_adapter(folder).calibration == found != UNCALIBRATED
-    assert facts["confidence"]["fitted_on"]["reports"] == 6
+    assert ("confidence" in facts) is helps and (not helps or facts["confidence"]["fitted_on"]["reports"] == 6)
     assert {k: v for k, v in facts.items() if k != "confidence"} == {k: v for k, v in known.items() if k != "confidence"}

@@ -16,7 +16,7 @@ from schemas.canonical import parse_json
 from schemas.catalog import Catalog
 from schemas.validation import ReportValidator, SecondJudge, agreed
 from tests.training.drawn import SLICES, drawn
-from training.notes import registers, values, world
+from training.notes import assembly, values, world
 from training.notes.bindings import agent_status
 from training.notes.registers import REGISTERS
 from training.notes.speaker import Speaker
@@ -50,8 +50,8 @@ def note(lang: str, split: str, register: str, seed: int) -> tuple[dict[str, Any
     rng = random.Random(f"{lang}:{split}:{register}:{seed}")
     book = phrasebook(lang, split)
     facts = world.draw(rng, book)
-    speaker = registers.speaker_for(rng, book, register, facts["start"], facts["end"])
-    return facts, registers.lay_out(speaker, facts, register)
+    speaker = assembly.speaker_for(rng, book, register, facts["start"], facts["end"])
+    return facts, assembly.lay_out(speaker, facts, register)
 
 
 @pytest.mark.parametrize("lang", LANGS)
@@ -98,7 +98,7 @@ def test_no_wording_is_ever_missing(lang: str, split: str, monkeypatch: pytest.M
 def test_the_chosen_member_is_told(
     lang: str, split: str, kind: str, fact: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(registers, "noisy", lambda rng, lang, text, register: text)
+    monkeypatch.setattr(assembly, "noisy", lambda rng, lang, text, register: text)
     book = phrasebook(lang, split)
     for register in REGISTERS:
         for seed in range(NOTES):
@@ -134,14 +134,12 @@ def test_a_message_may_quote_the_one_that_it_answers_and_a_register_may_complain
     quoting = complaining = 0
     for seed in range(400):
         rng = random.Random(f"register:{seed}")
-        book = phrasebook("en", "train")
-        register = registers.draw_register(rng)
+        register = assembly.draw_register(rng)
         complaining += register == "complaint"
         _, text = note("en", "train", "letter", seed)
         lines = plain(text).splitlines()
         quoting += any(line.startswith("> ") for line in lines)
     assert 5 < complaining < 60 and 10 < quoting < 80
-    assert registers.REGISTERS["complaint"] and book.entries("quote_head")
 
 
 def test_what_is_not_told_is_null_empty_or_unspecified() -> None:

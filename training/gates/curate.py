@@ -115,7 +115,7 @@ def named(pair: Pair, schema: AdmittedSchema) -> Iterator[str]:
 def readable(pair: Pair, schema: AdmittedSchema) -> Iterator[str]:
     """Every number and date that must come from the text can be read in it, in some form that people write them in."""
     for path, value in founded_on_text(parse_json(pair.report), schema.schema):
-        if not (isinstance(value, str) and not is_date(value)) and not can_be_read(value, _sources(pair)):
+        if not (isinstance(value, str) and not is_date(value)) and not can_be_read(value, pair.sources):
             yield f"{path}: {value!r} cannot be read in the text"
 
 
@@ -124,7 +124,7 @@ def telling(pair: Pair, schema: AdmittedSchema) -> Iterator[str]:
     kinds: set[str] = set()
     for path, value in founded_on_text(parse_json(pair.report), schema.schema):
         kind = "number" if not isinstance(value, str) else "date" if is_date(value) else "text"
-        if kind not in kinds and can_be_read(changed(value), _sources(pair)):
+        if kind not in kinds and can_be_read(changed(value), pair.sources):
             yield f"{path}: {changed(value)!r} could be read in the text as well as {value!r}"
         kinds.add(kind)
 
@@ -257,10 +257,6 @@ def resolver(catalog: Catalog) -> Callable[[Pair], AdmittedSchema]:
 
 
 # --- helpers ---------------------------------------------------------------------------------------------------------
-
-
-def _sources(pair: Pair) -> tuple[str, ...]:
-    return (pair.question, *(item.text for item in pair.context))
 
 
 def _texts(pair: Pair) -> Iterator[tuple[str, str]]:

@@ -94,6 +94,9 @@ def main(
         raise CannotFit("no report is left to measure the fit on; it takes two of each slice at the least")
     then = fit(learned, now)
     before, after = trust(applied(kept, now, Calibration())), trust(applied(kept, now, then))
+    if after.calibration_error > before.calibration_error:
+        _drop(_folder(base, adapter, who) / "metadata.json")
+        raise CannotFit(f"on the reports that it was not fitted on the fit is worse than none ({before.calibration_error:.3f} -> {after.calibration_error:.3f}); confidences stay as the model tells them")
     facts = {
         **asdict(then), "fitted_on": {"slices": [one.name for one in wanted], "seed": seed, "reports": sum(len(e.rows) for e in found), "leaves": len(learned)},
         "measured": {"leaves": before.num_leaves, "ece_before": round(before.calibration_error, 4), "ece_after": round(after.calibration_error, 4),
@@ -125,6 +128,12 @@ def _folder(base: str | None, adapter: Path | None, writer: str) -> Path:
     if writer == BASE_ADAPTER_ID:
         return read_base(base).path
     return adapter or EMBEDDED_ADAPTERS / writer
+
+
+def _drop(file: Path) -> None:
+    """Confidences as the model tells them."""
+    if file.exists():
+        write_json(file, {name: fact for name, fact in json.loads(file.read_text("utf-8")).items() if name != "confidence"})
 
 
 def _keep(file: Path, facts: dict[str, Any]) -> None:

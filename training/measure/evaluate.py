@@ -50,7 +50,6 @@ from training.measure.slices import (
     SliceName,
     hand_written,
     schema_of,
-    sources,
     synthetic,
 )
 from training.notes.synthesize import Pair
@@ -129,7 +128,7 @@ class _Recipe:
             num_interventions=result.num_interventions,
             num_attempts=result.num_attempts,
             num_prompt_tokens=result.num_prompt_tokens,
-            num_supplied_tokens=sum(map(self.count_tokens, sources(pair))),
+            num_supplied_tokens=sum(map(self.count_tokens, pair.sources)),
             num_saved_tokens=saved,
             num_saved_raw_tokens=saved_raw,
             num_completion_tokens=result.num_completion_tokens,

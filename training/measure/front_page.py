@@ -10,10 +10,11 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from training.bundle import runs_of
 from training.measure.reliability import markdown_table
 from training.whole import write_whole
 
@@ -56,19 +57,12 @@ def status(root: Path) -> str:
 
 def _made(root: Path) -> str:
     base, adapter = (json.loads((root / "service/embedded" / name / "metadata.json").read_text("utf-8")) for name in ("base", "adapters/agent_status"))
-    runs = list(_runs(base))
+    runs = list(runs_of(base))
     tokens, hours = sum(run["tokens"] for run in runs) / 1e6, sum(run["elapsed_s"] for run in runs) / 3600
     return (
         f"The base has {base['parameters'] / 1e6:.1f} million parameters and has read {tokens:.0f} million tokens in {hours:.1f} hours on two cores; "
         f"the adapter for `agent_status` has rank {adapter['rank']} ({adapter['num_parameters'] / base['parameters']:.1%} of the base) and took {adapter['pairs']:,} pairs and {adapter['minutes']:.0f} minutes."
     )
-
-
-def _runs(facts: dict[str, Any] | None) -> Iterator[dict[str, Any]]:
-    """The progress of a base's training and of what it was begun from, the last first."""
-    while facts is not None:
-        yield facts["progress"]
-        facts = facts.get("init")
 
 
 def bench(root: Path) -> str:

@@ -13,7 +13,7 @@ from typing import Any
 
 from schemas.canonical import JsonInvalid, parse_json
 from training.measure.metrics import Measured, Score, Summary, Work, score, summarize
-from training.measure.slices import Slice, schema_of, sources
+from training.measure.slices import Slice, schema_of
 from training.notes.synthesize import Pair
 
 
@@ -94,7 +94,7 @@ class Evaluation:
 
 
 def _score(pair: Pair, row: Row) -> Score:
-    return score(json.loads(row.gold), row.value, sources(pair), schema_of(pair))
+    return score(json.loads(row.gold), row.value, pair.sources, schema_of(pair))
 
 
 def _measured(row: Row, scored: Score) -> Measured:

@@ -90,7 +90,6 @@ class Point:
 
 def main(*, base: Path, output: Path, grid: Grid) -> list[Point]:
     """What `escribano-train rank-table` runs: trains and measures each point; writes rank-table.md, .json and .png to ``output``. Raises: as `evaluate.main`; RowsOfAnother."""
-    output.mkdir(parents=True, exist_ok=True)
     most = max(grid.counts)
     pairs = curate(tracked(drawn("agent_status", "train", grid.seed, round(most * _SPARE)), round(most * _SPARE), "pairs")).kept[:most]
     asked = [(rank, rate, pairs[:count]) for rank in grid.ranks for rate in grid.rates for count in grid.counts]

@@ -79,17 +79,12 @@ def _note(path: Path, number: int, line: str) -> Pair:
     return Pair(str(row.get("id", number)), NOTES_SCHEMA_ID, told["lang"], told["style"], row["text"], gold)
 
 
+_CATALOG = Catalog.load()
+
+
 @cache
 def _judge() -> ReportValidator:
-    return ReportValidator(Catalog.load().get(NOTES_SCHEMA_ID).schema)
-
-
-def sources(pair: Pair) -> tuple[str, ...]:
-    """The texts that a report may draw from."""
-    return (pair.question, *(item.text for item in pair.context))
-
-
-_CATALOG = Catalog.load()
+    return ReportValidator(_CATALOG.get(NOTES_SCHEMA_ID).schema)
 
 
 def schema_of(pair: Pair) -> dict[str, Any]:

@@ -11,8 +11,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from training.notes import concepts, values
+from training.notes.assembly import answering, draw_register, noisy, speaker_for
 from training.notes.concepts import ConceptFact
-from training.notes.registers import REGISTERS, answering, draw_register, noisy, speaker_for
+from training.notes.registers import REGISTERS
 from training.notes.speaker import Speaker
 from training.notes.text import Text, capitalized, ended, join, literal
 from training.notes.verbalize import Section

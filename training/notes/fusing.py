@@ -15,11 +15,16 @@ from training.notes.world import Facts
 
 @dataclass(frozen=True)
 class Fused:
-    """A clause, the group of facts that it belongs to, and the facts that it tells."""
+    """A clause, the group of facts that it belongs to, and the facts that it tells; ``names_agent``: the agent too, which others may name again."""
 
     group: str
     clause: Text
     told: frozenset[str]
+    names_agent: bool = False
+
+    def left(self, facts: Facts) -> Facts:
+        """The facts less what the clause has told."""
+        return facts | dict.fromkeys(self.told) | {"fused": self.told | set(facts.get("fused", ()))}
 
 
 def opening(speaker: Speaker, facts: Facts) -> Fused | None:
@@ -31,7 +36,7 @@ def opening(speaker: Speaker, facts: Facts) -> Fused | None:
 def _status(speaker: Speaker, facts: Facts, slots: dict[str, Text]) -> Fused | None:
     if not facts["status"]:
         return None
-    return Fused("status", meaning(speaker.say("agent_status", facts["status"], have=slots, need=("agent",)), "status"), frozenset({"agent", "status"}))
+    return Fused("status", meaning(speaker.say("agent_status", facts["status"], have=slots, need=("agent",)), "status"), frozenset({"status"}), True)
 
 
 def _status_and_progress(speaker: Speaker, facts: Facts, slots: dict[str, Text]) -> Fused | None:
@@ -39,13 +44,13 @@ def _status_and_progress(speaker: Speaker, facts: Facts, slots: dict[str, Text])
         return None
     slots = slots | {"percent": speaker.percent(facts["progress"], "progress")}
     clause = speaker.say("agent_status_progress", facts["status"], have=slots, need=("agent", "percent"))
-    return Fused("status", meaning(clause, "status"), frozenset({"agent", "status", "progress"}))
+    return Fused("status", meaning(clause, "status"), frozenset({"status", "progress"}), True)
 
 
 def _oversight(speaker: Speaker, facts: Facts, slots: dict[str, Text]) -> Fused | None:
     if not facts["oversight"]:
         return None
-    return Fused("status", meaning(speaker.say("agent_oversight", facts["oversight"], have=slots, need=("agent",)), "oversight"), frozenset({"agent", "oversight"}))
+    return Fused("status", meaning(speaker.say("agent_oversight", facts["oversight"], have=slots, need=("agent",)), "oversight"), frozenset({"oversight"}), True)
 
 
 def _approval(speaker: Speaker, facts: Facts, slots: dict[str, Text]) -> Fused | None:
@@ -59,7 +64,7 @@ def _approval(speaker: Speaker, facts: Facts, slots: dict[str, Text]) -> Fused |
         if item["date"]:
             slots = slots | {"date": speaker.date(item["date"], "approval.date")}
         clause = speaker.say("agent_approval", item["status"], have=slots, need=tuple(slots))
-    return Fused("approval", meaning(clause, "approval.status"), frozenset({"agent", "approval"}))
+    return Fused("approval", meaning(clause, "approval.status"), frozenset({"approval"}), True)
 
 
 def standing(speaker: Speaker, facts: Facts) -> Fused | None:

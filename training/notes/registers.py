@@ -1,25 +1,20 @@
 """Registers: how a note is laid out, from an e-mail with a signature to a pasted table.
 
-Owns order, joining, headings, greetings, small talk, quoted messages, distractors and noise. The clauses come from ``training.notes.verbalize``, labelled
-fields from ``training.notes.structured``. One function per register, one signature: ``(speaker, facts, sections) -> Text``.
+Owns order, joining, headings, greetings, small talk and distractors. The clauses come from ``training.notes.verbalize``, labelled
+fields from ``training.notes.structured``. What may happen to a note of any register is ``training.notes.assembly``. One function per register, one signature: ``(speaker, facts, sections) -> Text``.
 """
 
 from __future__ import annotations
 
 import datetime as dt
-import random
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+from collections.abc import Callable
 
 from training.notes import forms, values
-from training.notes.fusing import Fused, figures, opening, standing
 from training.notes.speaker import Speaker
 from training.notes.structured import bullet_fields, label, paste, table
 from training.notes.text import (
-    AS_WRITTEN,
     Text,
     capitalized,
-    contracted,
     ended,
     is_copied,
     join,
@@ -28,17 +23,13 @@ from training.notes.text import (
     plain,
     spans,
     stated,
-    with_typos,
-    without_accents,
 )
 from training.notes.verbalize import TELLERS, Block, Section
 from training.notes.world import Facts
-from training.phrasebook import Phrasebook
 
 Register = Callable[[Speaker, Facts, list[Section]], Text]
 ORDER = tuple(TELLERS)
 _EMOJI = ("👍", "😅", "🎉", "🙏", "😤", "🙂", "🤞", "👀", "✅", "🚀", "😬", "💪")
-_COPIED = ("title", "cause", "risk", "mitigation", "action", "phrase")  # text facts that noise may touch
 
 
 def shuffled(speaker: Speaker, sections: list[Section]) -> list[Section]:
@@ -325,94 +316,5 @@ REGISTERS: dict[str, tuple[Register, int]] = {
     "bullets": (bullets, 12), "memo": (memo, 10), "key_values": (key_values, 7), "tables": (tables, 5), "complaint": (complaint, 0),
 }  # fmt: skip
 """Each with its weight; what a register may turn into has none of its own."""
-_FED_UP, _ANSWERING = 0.12, 0.08  # shares of the messages that complain; that stand above what they answer
-_MESSAGES = ("letter", "chat", "handover", "complaint")
-_OPENING, _STANDING, _FIGURES = 0.3, 0.2, 0.25  # shares of the notes that tell several facts in one clause
-_TERSE = ("bullets", "key_values", "tables", "short")
-
-
-def speaker_for(rng: random.Random, book: Phrasebook, register: str, start: dt.date, end: dt.date) -> Speaker:
-    return Speaker(rng, book, start, end, spoken=register == "transcript", terse=register in _TERSE)
-
-
-def draw_register(rng: random.Random) -> str:
-    drawn = rng.choices(list(REGISTERS), weights=[w for _, w in REGISTERS.values()])[0]
-    return "complaint" if drawn in _MESSAGES and own_stream(rng).random() < _FED_UP else drawn
-
-
-def own_stream(rng: random.Random) -> random.Random:
-    """Draws that leave all later ones of ``rng`` as they were, so that what is added to some notes does not change the others."""
-    return random.Random(hash(rng.getstate()[1]))
-
-
-def answering(speaker: Speaker, text: Text, register: str) -> Text:
-    """Now and then an earlier message, quoted below a message or above it."""
-    own = replace(speaker, rng=own_stream(speaker.rng))
-    if register not in _MESSAGES or not own.chance(_ANSWERING):
-        return text
-    day = own.start - dt.timedelta(days=own.rng.randrange(-40, 20))
-    slots = {"person": literal(values.full_name(own.rng, own.lang, own.book.split)), "date": literal(forms.date(own.rng, day, own.lang))}
-    lines = [capitalized(own.say("quote_head", have=slots)), *_said_once(own)]
-    if own.chance(0.5):  # a line for each, or the message as it wraps
-        lines = [lines[0], join(lines[1:], " ")]
-    quoted = join([lines[0], *([*literal("> "), *line] for line in lines[1:])], "\n")
-    return join([text, quoted] if own.chance(0.7) else [quoted, text], "\n\n")
-
-
-def _said_once(speaker: Speaker) -> list[Text]:
-    """A few sentences of an earlier message."""
-    lines = [speaker.say("quote_line") for _ in range(speaker.rng.choice((1, 2, 2, 3, 4)))]
-    return [line for i, line in enumerate(lines) if line not in lines[:i]]
-
-
-def lay_out(speaker: Speaker, facts: Facts, register: str, extra: Sequence[Section] = ()) -> Text:
-    """Tell all facts in a register. ``extra``: sections about facts outside of ``facts`` (concepts of generated schemas)."""
-    fused, rest = _fused(replace(speaker, rng=own_stream(speaker.rng)), facts, register)
-    sections = [*fused, *(s for tell in TELLERS.values() for s in tell(speaker, rest) if s.blocks)]
-    for section in extra:
-        sections.insert(speaker.rng.randrange(1, len(sections) + 1), section)
-    return noisy(speaker.rng, speaker.lang, answering(speaker, REGISTERS[register][0](speaker, facts, sections), register), register)
-
-
-def _fused(speaker: Speaker, facts: Facts, register: str) -> tuple[list[Section], Facts]:
-    """Now and then clauses that tell several facts at once; and the facts that are still to be told. Forms have a line for each instead."""
-    if register in ("key_values", "tables"):
-        return [], facts
-    found: list[Fused | None] = [opening(speaker, facts) if speaker.chance(_OPENING) else None]
-    left = _without(facts, found[0])
-    found.append(standing(speaker, left) if speaker.chance(_STANDING) else None)
-    found.append(figures(speaker, facts) if speaker.chance(_FIGURES) else None)
-    names_agent = register in (*_MESSAGES, "short", "transcript") and found[0] is not None and speaker.chance(0.6)
-    sections = [Section(one.group, [[one.clause]], leads=names_agent and one is found[0]) for one in found if one]
-    rest = facts
-    for one in found:
-        rest = _without(rest, one)
-    return sections, rest | ({"agent": None} if names_agent else {"agent": facts["agent"]})
-
-
-def _without(facts: Facts, fused: Fused | None) -> Facts:
-    """The facts less what a clause has told."""
-    if fused is None:
-        return facts
-    return facts | dict.fromkeys(fused.told) | {"fused": fused.told | set(facts.get("fused", ()))}
-
-
-# --- noise -----------------------------------------------------------------------------------------------------------
-
-
-def noisy(rng: random.Random, lang: str, text: Text, register: str) -> Text:
-    """Typos, missing accents, lower case: on connecting words and on copied phrases, never on ids, names and figures."""
-    careless = register in ("chat", "short", "transcript")
-    text = contracted(text)
-
-    def soft(path: str | None) -> bool:
-        return path is None or not is_copied(path) or path.rsplit(".", 1)[-1] in _COPIED
-
-    if rng.random() < (0.25 if careless else 0.06):
-        rate = rng.choice((0.02, 0.05, 0.1))
-        text = mapped(text, lambda words, path: with_typos(rng, words, rate) if soft(path) else words)
-    if lang == "es" and rng.random() < (0.35 if careless else 0.06):
-        text = mapped(text, lambda words, path: without_accents(words) if soft(path) else words)
-    if rng.random() < (0.3 if careless else 0.02):
-        text = mapped(text, lambda words, path: words.lower() if soft(path) or str(path).rpartition(".")[2] not in ("owner", *AS_WRITTEN) else words)
-    return text
+MESSAGES = ("letter", "chat", "handover", "complaint")
+TERSE = ("bullets", "key_values", "tables", "short")

@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 from schemas.canonical import canonical_json
 from training.exercises import copying
-from training.notes import bindings, everyday, registers, world
+from training.notes import assembly, bindings, everyday, world
 from training.notes.bindings import Node, SchemaMaker
 from training.notes.everyday import Everyday
 from training.notes.marks import Mark, marks
@@ -61,9 +61,14 @@ class Pair:
         return self.context[0].text if self.context else self.question
 
     @property
+    def sources(self) -> tuple[str, ...]:
+        """The texts that the report may draw from."""
+        return (self.question, *(item.text for item in self.context))
+
+    @property
     def text(self) -> str:
         """Everything the report may draw from."""
-        return "\n".join((self.question, *(item.text for item in self.context)))
+        return "\n".join(self.sources)
 
     def to_json(self) -> dict[str, Any]:
         row = {key: value for key, value in asdict(self).items() if value not in (None, ())}
@@ -153,17 +158,17 @@ def _thinned(rng: random.Random, facts: world.Facts) -> None:
 
 
 def _mixed_note(rng: random.Random, book, facts: world.Facts) -> tuple[Everyday, Text, str]:  # type: ignore[no-untyped-def]
-    register = registers.draw_register(rng)
-    speaker = registers.speaker_for(rng, book, register, facts["start"], facts["end"])
+    register = assembly.draw_register(rng)
+    speaker = assembly.speaker_for(rng, book, register, facts["start"], facts["end"])
     singles = everyday.draw_singles(speaker, rng.choice((0, 0, 1, 2, 3)))
     extra = everyday.single_sections(speaker, singles, register == "key_values")
-    return Everyday(singles), registers.lay_out(speaker, facts, register, extra), register
+    return Everyday(singles), assembly.lay_out(speaker, facts, register, extra), register
 
 
 def _governance_note(rng: random.Random, book, facts: world.Facts, extra: Any) -> tuple[Text, str]:  # type: ignore[no-untyped-def]
-    register = registers.draw_register(rng)
-    speaker = registers.speaker_for(rng, book, register, facts["start"], facts["end"])
-    return registers.lay_out(speaker, facts, register, extra), register
+    register = assembly.draw_register(rng)
+    speaker = assembly.speaker_for(rng, book, register, facts["start"], facts["end"])
+    return assembly.lay_out(speaker, facts, register, extra), register
 
 
 def _asked(rng: random.Random, facts: world.Facts | None, said: dict[str, str], told: Everyday) -> Node:

@@ -29,7 +29,7 @@ from training.runs import Say, Stage, go_through
 from training.specialist.fields import SchemaUnfit
 from training.specialist.notes import Specialty
 from training.specialist.teacher import Teacher, TeacherUnreachable, taught
-from training.whole import write_json, write_whole
+from training.whole import changed_inputs, write_json, write_whole
 
 SLICES = {"unseen_values": "train", "unseen_wordings": "heldout"}
 """Slice -> whose wordings; the values are held out in both."""
@@ -152,11 +152,8 @@ def _inputs(specialty: Specialty, plan: SpecialistPlan, base: str | None, teache
 
 def _same_inputs(at: Places, told: dict[str, Any]) -> None:
     """Refuse to go on with pairs that were drawn for something else; where none are drawn yet, begin anew."""
-    if at.card.exists() and at.inputs.exists():
-        before = json.loads(at.inputs.read_text("utf-8"))
-        if changed := [label for label in told if before.get(label) != told[label]]:
-            raise SpecialistFailed(f"{at.root} holds a run that was begun with another {', '.join(changed)}; choose another --output, or delete it")
-        return
+    if at.card.exists() and (changed := changed_inputs(at.inputs, told)):
+        raise SpecialistFailed(f"{at.root} holds a run that was begun with another {', '.join(changed)}; choose another --output, or delete it")
     write_json(at.inputs, told)
 
 
@@ -234,7 +231,6 @@ def _calibrate(at: Places, specialty: Specialty, plan: SpecialistPlan, base: str
         told = asdict(calibration.main(base=base, adapter=at.adapter, notes=notes, device=plan.device, threads=plan.threads))
     except calibration.CannotFit as error:
         told = {"not fitted": str(error)}
-    at.calibration.parent.mkdir(parents=True, exist_ok=True)
     write_json(at.calibration, told)
 
 

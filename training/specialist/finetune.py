@@ -31,7 +31,7 @@ from training.base.objective import completion_loss, losses
 from training.base.pretrain import compiled_layers
 from training.base.tagging import IGNORED, UNTAGGED
 from training.notes.synthesize import Pair
-from training.whole import write_json
+from training.whole import changed_inputs, write_json
 
 CHECKPOINT_STEPS = 25
 """How many steps a kill costs at most; a checkpoint is the adapter, its optimizer and the place in the data."""
@@ -212,10 +212,8 @@ def _begin(output: Path, work: Path, told: dict[str, Any]) -> None:
     if (output / "metadata.json").exists():
         raise FileExistsError(f"{output} holds a finished adapter; choose another --output, or delete it")
     begun = work / "inputs.json"
-    if begun.exists():
-        before = json.loads(begun.read_text("utf-8"))
-        if changed := [name for name in told if before.get(name) != told[name]]:
-            raise FileExistsError(f"{output} holds a run that was begun with another {', '.join(changed)}; choose another --output, or delete it")
+    if changed := changed_inputs(begun, told):
+        raise FileExistsError(f"{output} holds a run that was begun with another {', '.join(changed)}; choose another --output, or delete it")
     if os.environ.get("RANK", "0") == "0":  # of several processes the first one writes
         write_json(begun, told)
 

@@ -15,9 +15,10 @@ from schemas.admission import AdmittedSchema
 from schemas.canonical import canonical_json
 from schemas.catalog import Catalog
 from training.notes import values
+from training.notes.assembly import answering, noisy
 from training.notes.everyday import PROSE
 from training.notes.marks import marks_of
-from training.notes.registers import REGISTERS, answering, noisy
+from training.notes.registers import REGISTERS
 from training.notes.synthesize import ContextItem, Pair, mixed_book, placed
 from training.notes.text import Text, capitalized, join, literal, spans
 from training.notes.verbalize import Section

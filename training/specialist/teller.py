@@ -9,7 +9,7 @@ import random
 from dataclasses import dataclass
 
 from training.notes import values
-from training.notes.registers import draw_register, speaker_for
+from training.notes.assembly import draw_register, speaker_for
 from training.notes.speaker import Speaker
 from training.phrasebook import Phrasebook
 from training.specialist.fieldbook import FieldBook, frames
