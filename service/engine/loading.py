@@ -8,7 +8,8 @@ from __future__ import annotations
 import os
 
 from service.engine.executor import Executor
-from service.engine.onnx_executor import FILE, OnnxExecutor
+from service.engine.graph_names import FILE
+from service.engine.onnx_executor import OnnxExecutor
 from service.weights.checkpoint import Base, CheckpointInvalid
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,6 +32,11 @@ class LowRank:
 
     factors: dict[tuple[int, str], tuple[Array, Array]]
     scale: float
+
+    @cached_property
+    def rank(self) -> int:
+        """The largest of its factors' ranks; 0 without any."""
+        return max((down.shape[0] for down, _ in self.factors.values()), default=0)
 
     def check_fits(self, num_layers: int, sizes: Sizes) -> None:
         """Raises: FactorsUnfit naming the layer and projection."""

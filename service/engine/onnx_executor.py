@@ -1,6 +1,6 @@
 """A Mistral-family decoder in ONNX Runtime on a CPU: one forward over rows of many sequences, each with its adapter.
 
-Owns the session, the rectangles that are run and the factors of the adapters in a pass; where keys and values lie is `cache.py`. The graph (`onnx_graph.py` writes it beside the base) has no weights: it is
+Owns the session and the rectangles that are run; where keys and values lie is `cache.py`, the adapters of a pass are `side_by_side.py`. The graph (`onnx_graph.py` writes it beside the base) has no weights: it is
 given the arrays of the safetensors. The cache is bound as input and output alike, so that a pass writes its keys and values in place. Needs neither torch nor
 transformers; the arithmetic is compared with theirs in tests/unit/test_executors.py.
 """
@@ -8,7 +8,6 @@ transformers; the arithmetic is compared with theirs in tests/unit/test_executor
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import asdict, dataclass
 from itertools import groupby
 from pathlib import Path
 
@@ -19,68 +18,40 @@ from numpy.typing import NDArray
 from service.engine.cache import PLACES as PLACES_OF_BLOCK
 from service.engine.cache import Block, Cache
 from service.engine.executor import Logits, Row
-from service.engine.lora import FUSED, Array, FactorsUnfit, LowRank
+from service.engine.graph_names import (
+    ADAPTER_OF_TOKEN,
+    COS,
+    EMBEDDING,
+    FILE,
+    HEAD,
+    IDS,
+    LOGITS,
+    MASK,
+    NORM,
+    PLACES,
+    POSITIONS,
+    RECTANGLE,
+    SIN,
+    SIZES,
+    TOKENS,
+    WANTED,
+    WRITES,
+    cache_name,
+    matrix_name,
+    norm_names,
+    projection_names,
+    sizes_of,
+)
+from service.engine.lora import Array, FactorsUnfit, LowRank
+from service.engine.side_by_side import Factors, Names, SideBySide
 from service.weights.checkpoint import Base, CheckpointInvalid, ModelConfig
 
-FILE, SIZES = "escribano.onnx", "sizes"
-LAYOUT = 2
-"""Of the graph's inputs: one more whenever graphs made before do not fit any longer."""
-PLACES = ("qkv", "o", "gate_up", "down")
-"""Where a layer multiplies by a matrix, in the order of FUSED."""
-EMBEDDING, NORM, HEAD = "model.embed_tokens.weight", "model.norm.weight", "lm_head.weight"
-IDS, POSITIONS, COS, SIN, WRITES, RECTANGLE, TOKENS, MASK, WANTED, ADAPTER_OF_TOKEN, LOGITS = (
-    "ids", "positions", "cos", "sin", "writes", "rectangle", "tokens", "mask", "wanted", "adapter_of_token", "logits",
-)  # fmt: skip
 LONG = 17
 """A row of more tokens is run by itself: beside short ones it would make a rectangle of mostly nothing."""
-MOST_TOGETHER = 3
-"""How many adapters, none being one too, share a pass."""
-MOST_LAID, MOST_BINDINGS, SPARE_ADAPTERS = 48, 64, 1
-"""How many adapters are kept laid out, alone or together with others (some megabytes each), and how many sets of them and of neighbouring places of a block are kept bound; how many adapters more than are wanted a set may have."""
+MOST_BINDINGS = 64
+"""How many sets of adapters and of neighbouring places of a block are kept bound."""
 
 _UNSEEN = np.float32(-1e30)
-_Factors = dict[str, Array]
-
-
-def norm_names(index: int) -> tuple[str, str]:
-    """Before attention, and after it."""
-    return f"model.layers.{index}.input_layernorm.weight", f"model.layers.{index}.post_attention_layernorm.weight"
-
-
-def projection_names(index: int, place: str) -> list[str]:
-    """The checkpoint's names of the matrices that are one under the other at a place."""
-    owner = "self_attn" if place in ("qkv", "o") else "mlp"
-    return [f"model.layers.{index}.{owner}.{name}.weight" for name in FUSED[PLACES.index(place)]]
-
-
-def matrix_name(index: int, place: str) -> str:
-    return f"layers.{index}.{place}"
-
-
-def factor_names(index: int, place: str) -> tuple[str, str]:
-    """Down and up."""
-    return f"layers.{index}.{place}.lora_a", f"layers.{index}.{place}.lora_b"
-
-
-def columns_name(place: str) -> str:
-    """(adapters + 1, ranks): which of the ranks at a place are whose; the last row is nobody's."""
-    return f"{place}.ranks_of_adapter"
-
-
-def cache_name(index: int, which: str) -> str:
-    return f"past.{index}.{which}"
-
-
-def present_name(index: int, which: str) -> str:
-    return f"present.{index}.{which}"
-
-
-@dataclass(frozen=True)
-class _Mix:
-    """Adapters laid together: `factors` are of just these objects."""
-
-    adapters: Sequence[LowRank | None]
-    factors: _Factors
 
 
 class OnnxExecutor:
@@ -92,8 +63,7 @@ class OnnxExecutor:
         self._sizes = base.config.projection_sizes
         self._arrays = _arrays(base)  # the session looks at them where they lie
         self._session = _session(base.path / FILE, self._arrays, base.config, threads)
-        self._adapters: dict[str, LowRank] = {}
-        self._mixes: dict[tuple[str, ...], _Mix] = {}
+        self._side_by_side = SideBySide(base.config.num_layers, self._sizes, self._unbind)
         self._rotations = dict(zip((COS, SIN), _rotations(base.config), strict=True))
         names = [cache_name(index, which) for index in range(base.config.num_layers) for which in ("key", "value")]
         self._cache = Cache(names, base.config.num_kv_heads, base.config.head_dim, self.context_length)
@@ -107,17 +77,15 @@ class OnnxExecutor:
             adapter.check_fits(self.config.num_layers, self._sizes)
         except FactorsUnfit as error:
             raise CheckpointInvalid(str(error)) from None
-        self._adapters[digest] = adapter
+        self._side_by_side.adapters[digest] = adapter
 
     @property
     def adapters(self) -> Collection[str]:
-        return self._adapters.keys()
+        return self._side_by_side.adapters.keys()
 
     def unload_adapter(self, digest: str) -> None:
         """See `Executor.unload_adapter`; what was laid together with others is forgotten too."""
-        self._adapters.pop(digest, None)
-        for names in [names for names in self._mixes if digest in names]:
-            self._forget(names)
+        self._side_by_side.unload(digest)
 
     def release(self, slot: int) -> None:
         """The sequence in a slot is over: its positions need no room any more."""
@@ -130,7 +98,7 @@ class OnnxExecutor:
             self._cache.reserve(row.slot, row.start, row.start + len(row.token_ids))
         logits: dict[Row, Logits] = {}
         for together in self._by_block(rows):
-            for short in _with_few_adapters([row for row in together if len(row.token_ids) <= LONG]):
+            for short in self._side_by_side.passes([row for row in together if len(row.token_ids) <= LONG]):
                 logits.update(zip(short, self._run(short), strict=True))
             logits.update((row, self._run([row])[0] if row.start else self._begun(row)) for row in together if len(row.token_ids) > LONG)
         return [logits[row] for row in rows]
@@ -170,7 +138,7 @@ class OnnxExecutor:
         heads = np.arange(self.config.num_kv_heads)
         sees = np.full((slots * width, length), _UNSEEN)
         sees[in_rectangle] = np.where(np.arange(length) < np.where(place < prefix, prefix, position + 1)[:, None], np.float32(0), _UNSEEN)
-        names, factors = self._mixed({row.adapter for row in rows if row.adapter is not None})
+        names, factors = self._side_by_side.laid({row.adapter for row in rows if row.adapter is not None})
         whose = np.array([len(names) if row.adapter is None else names.index(row.adapter) for row in rows])
         logits = np.empty((sum(row.num_logits for row in rows), self.vocab_size), np.float32)
         given = {
@@ -186,7 +154,7 @@ class OnnxExecutor:
         del kept
         return np.split(logits, np.cumsum([row.num_logits for row in rows])[:-1])
 
-    def _bound(self, names: tuple[str, ...], factors: _Factors, block: Block, first: int, end: int) -> onnxruntime.IOBinding:
+    def _bound(self, names: Names, factors: Factors, block: Block, first: int, end: int) -> onnxruntime.IOBinding:
         """What stays the same from pass to pass is bound once: the cache of neighbouring places, and factors."""
         found = block.bound.pop((names, first, end), None)
         if found is None:
@@ -196,68 +164,19 @@ class OnnxExecutor:
             del block.bound[next(iter(block.bound))]
         return found
 
-    def _forget(self, names: tuple[str, ...]) -> None:
+    def _unbind(self, names: Names) -> None:
         """Factors that were laid together are not used any more."""
-        self._mixes.pop(names, None)
         for block in self._cache.blocks:
             for key in [key for key in block.bound if key[0] == names]:
                 del block.bound[key]
 
-    def _binding(self, factors: _Factors, caches: dict[str, Array]) -> onnxruntime.IOBinding:
+    def _binding(self, factors: Factors, caches: dict[str, Array]) -> onnxruntime.IOBinding:
         bound = self._session.io_binding()
         for name, array in (self._rotations | factors | caches).items():
             bound.bind_input(name, "cpu", 0, np.float32, array.shape, array.ctypes.data)
         for name, cache in caches.items():
             bound.bind_output(name.replace("past", "present", 1), "cpu", 0, np.float32, cache.shape, cache.ctypes.data)
         return bound
-
-    def _mixed(self, wanted: set[str]) -> tuple[tuple[str, ...], _Factors]:
-        """Adapters, those that are wanted and perhaps a few more, and their factors laid together; every token gets those of its own."""
-        for name in wanted - self._adapters.keys():
-            raise KeyError(f"the adapter {name} is not loaded")
-        kept = [names for names in self._mixes if wanted <= set(names) and len(names) <= len(wanted) + SPARE_ADAPTERS]
-        names = min(kept, key=len, default=tuple(sorted(wanted)))
-        adapters = [self._adapters.get(name) for name in names]
-        found = self._mixes.pop(names, None)
-        if found is None or any(one is not other for one, other in zip(found.adapters, adapters, strict=True)):
-            self._forget(names)
-            names = tuple(sorted(wanted))
-            exactly = [self._adapters[name] for name in names]
-            found = _Mix(exactly, self._laid_together(exactly))
-        self._mixes[names] = found  # the latest used comes last
-        while len(self._mixes) > 1 and sum(map(len, self._mixes)) > MOST_LAID:
-            self._forget(next(iter(self._mixes)))
-        return names, found.factors
-
-    def _laid_together(self, adapters: Sequence[LowRank]) -> _Factors:
-        """Their factors at each place side by side, (in, ranks), and one under the other, (ranks, out), and which of the ranks there are whose."""
-        mixed: _Factors = {}
-        for place, names in zip(PLACES, FUSED, strict=True):
-            found = [[adapter.fused(index, names, self._sizes) for index in range(self.config.num_layers)] for adapter in adapters]
-            ranks = [max((factors[0].shape[0] for factors in layers if factors is not None), default=0) for layers in found]
-            begins = np.cumsum([0, *ranks])
-            columns = np.zeros((len(adapters) + 1, max(1, begins[-1])), np.float32)
-            for number, rank in enumerate(ranks):
-                columns[number, begins[number] : begins[number] + rank] = 1.0
-            mixed[columns_name(place)] = columns
-            num_out, num_in = sum(self._sizes[name][0] for name in names), self._sizes[names[0]][1]
-            for index in range(self.config.num_layers):
-                down, up = np.zeros((num_in, columns.shape[1]), np.float32), np.zeros((columns.shape[1], num_out), np.float32)
-                for begin, layers in zip(begins, found, strict=False):
-                    if (factors := layers[index]) is not None:
-                        end = begin + factors[0].shape[0]
-                        down[:, begin:end], up[begin:end] = (factor.T for factor in factors)
-                mixed.update(zip(factor_names(index, place), (down, up), strict=True))
-        return mixed
-
-
-def _with_few_adapters(rows: list[Row]) -> Iterator[list[Row]]:
-    """All of them where they have few adapters between them, else those of each adapter: side by side, every token pays for all."""
-    if len({row.adapter for row in rows}) <= MOST_TOGETHER:
-        yield from [rows] if rows else []
-        return
-    for adapter in dict.fromkeys(row.adapter for row in rows):
-        yield [row for row in rows if row.adapter == adapter]
 
 
 def _bind_input(bound: onnxruntime.IOBinding, name: str, array: Array | NDArray[np.int64]) -> onnxruntime.OrtValue:
@@ -294,11 +213,6 @@ def _session(graph: Path, arrays: dict[str, Array], config: ModelConfig, threads
     if session.get_modelmeta().custom_metadata_map.get(SIZES) != sizes_of(config):
         raise CheckpointInvalid(f"{graph} is not that of the config.json beside it; {anew}")
     return session
-
-
-def sizes_of(config: ModelConfig) -> str:
-    """What of a base its graph depends on, in words: kept in it, and compared when it is loaded."""
-    return f"layout {LAYOUT}, " + ", ".join(f"{key} {value}" for key, value in asdict(config).items() if key not in ("context_length", "bos_id", "eos_ids", "prefix_lm"))
 
 
 def _rotations(c: ModelConfig) -> tuple[Array, Array]:

@@ -1,6 +1,6 @@
 """The computation of a Mistral-family decoder as an ONNX graph without weights: one forward over rows of many sequences, each with its adapter.
 
-Owns the names of the graph's inputs and outputs, and the arithmetic, which is that of transformers' MistralForCausalLM with peft's LoRA. Weights are initializers that
+Owns the arithmetic, which is that of transformers' MistralForCausalLM with peft's LoRA. Weights are initializers that
 are not in the file: `onnx_executor.py` feeds it the arrays of the safetensors. Needs the `onnx` package, so it runs where bases are bundled, not where they are
 served:
 
@@ -22,8 +22,7 @@ from typing import Any
 import onnx
 from onnx import TensorProto, helper
 
-from service.engine.lora import FUSED
-from service.engine.onnx_executor import (
+from service.engine.graph_names import (
     ADAPTER_OF_TOKEN,
     COS,
     EMBEDDING,
@@ -49,6 +48,7 @@ from service.engine.onnx_executor import (
     present_name,
     sizes_of,
 )
+from service.engine.lora import FUSED
 from service.weights.checkpoint import EMBEDDED_BASE, ModelConfig, read_json
 
 OPSET = 21

@@ -15,7 +15,7 @@ from schemas.catalog import Catalog
 from schemas.grounding import leaves
 from schemas.validation import SecondJudge
 from service.command.demo import NOTES
-from service.engine.onnx_executor import FILE
+from service.engine.graph_names import FILE
 from service.engine.onnx_graph import build
 from service.errors import PromptTooLong
 from service.evidence import Status

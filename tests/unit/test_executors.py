@@ -11,9 +11,10 @@ import numpy as np
 import pytest
 import torch
 
-from service.engine import cache, onnx_executor
+from service.engine import cache, onnx_executor, side_by_side
 from service.engine.cache import PLACES, ROOM, SPARE_BLOCKS, STEP, Cache
 from service.engine.executor import Logits, Row
+from service.engine.graph_names import FILE
 from service.engine.lora import LowRank
 from service.engine.onnx_executor import OnnxExecutor
 from service.engine.onnx_graph import write_graph
@@ -235,7 +236,7 @@ def random_steps(draw: random.Random, num_slots: int, adapters: tuple[str | None
 def test_both_executors_agree_on_any_mixture_of_rows(seed: int, tiny_base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Several groups of slots, more sets of adapters and of slots than are kept, sequences that outgrow their cache and new ones after them."""
     draw = random.Random(seed)
-    monkeypatch.setattr(onnx_executor, "MOST_LAID", 2)
+    monkeypatch.setattr(side_by_side, "MOST_LAID", 2)
     monkeypatch.setattr(onnx_executor, "MOST_BINDINGS", 3)
     monkeypatch.setattr(cache, "ROOM", 40)
     monkeypatch.setattr(cache, "STEP", 64)
@@ -255,6 +256,20 @@ def test_both_executors_agree_on_any_mixture_of_rows(seed: int, tiny_base: Path,
         lengths.update(block.length for block in both[0]._cache.blocks)
         most_blocks = max(most_blocks, len(both[0]._cache.blocks))
     assert most_blocks > 3 and len(lengths) > 2, "sequences moved to longer blocks"
+
+
+def test_adapters_share_a_pass_as_far_as_their_ranks_allow(tiny_base: Path, tmp_path: Path) -> None:
+    executor = onnx_of(tiny_base, num_slots=8)
+    for rank in (8, 40, 50, 99):
+        tiny.save_adapter(tiny_base, tmp_path / f"{rank}", seed=rank, rank=rank)
+        executor.load_adapter(f"{rank}", read_adapter(tmp_path / f"{rank}").weights)
+    rows = [Row(slot, 5, (7,), 1, adapter) for slot, adapter in enumerate(("40", None, "50", "8", "40", "99", None, "8"))]
+    passes = list(executor._side_by_side.passes(rows))
+    assert [{row.adapter for row in rows} for rows in passes] == [{"40", None, "50"}, {"8"}, {"99"}]
+    assert sorted(row.slot for rows in passes for row in rows) == list(range(8)) and all(rows == sorted(rows, key=lambda row: row.slot) for rows in passes)
+    assert list(executor._side_by_side.passes([])) == []
+    with pytest.raises(KeyError, match="the adapter gone is not loaded"):
+        executor.forward([Row(0, 0, (7,), 1, "gone")])
 
 
 def test_short_sequences_do_not_lie_among_long_ones(tiny_base: Path, model: Any) -> None:
@@ -344,6 +359,6 @@ def test_other_weights_under_the_same_digest_are_other_weights(tiny_base: Path, 
 def test_a_graph_of_another_base_is_refused_with_what_to_do(changed: dict[str, Any], told: str, tmp_path: Path) -> None:
     tiny.save_base(tmp_path / "other", **changed)
     tiny.save_base(tmp_path / "base")
-    (tmp_path / "other" / onnx_executor.FILE).rename(tmp_path / "base" / onnx_executor.FILE)
+    (tmp_path / "other" / FILE).rename(tmp_path / "base" / FILE)
     with pytest.raises(CheckpointInvalid, match=rf"{told}.*write it anew: python -m service.engine.onnx_graph"):
         OnnxExecutor(read_base(tmp_path / "base"), num_slots=1)
