@@ -33,7 +33,7 @@ class SliceName(StrEnum):
     UNSEEN_SCHEMAS = "unseen_schemas"
 
 
-FamilyName = Literal["agent_status", "generated", "copying"]
+FamilyName = Literal["agent_status", "generated", "excerpt", "copying"]
 SizeName = Literal["3m", "5m", "14m"]
 DeviceName = Literal["cpu", "cuda"]
 

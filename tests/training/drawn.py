@@ -13,6 +13,8 @@ SLICES: tuple[tuple[Family, str, str], ...] = (
     ("agent_status", "heldout", "heldout"),
     ("generated", "train", "train"),
     ("generated", "heldout", "heldout"),
+    ("excerpt", "train", "train"),
+    ("excerpt", "heldout", "heldout"),
     ("copying", "train", "train"),
     ("copying", "heldout", "heldout"),
 )

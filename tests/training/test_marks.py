@@ -48,7 +48,7 @@ def test_the_values_of_a_report_stand_under_marks_of_their_kind(lang: str) -> No
         assert {m.kind for m in pair.marks if m.kind.startswith("status=")} == {f"status={report['status']}"}
 
 
-@pytest.mark.parametrize("family", ["agent_status", "generated"])
+@pytest.mark.parametrize("family", ["agent_status", "generated", "excerpt"])
 def test_marks_are_of_known_kinds_in_order_and_inside_the_note(family: Any) -> None:
     for pair in drawn(family, "train", "train", "en"):
         assert pair.marks and {m.kind for m in pair.marks} <= kinds().keys()
@@ -95,9 +95,10 @@ def test_a_report_is_asked_at_the_end_of_each_name_for_the_fact_that_is_told_the
 
 
 @pytest.mark.parametrize("lang", ["en", "es"])
-def test_what_generated_reports_ask_for_is_what_their_notes_state(lang: str) -> None:
+@pytest.mark.parametrize("family", ["generated", "excerpt"])
+def test_what_generated_reports_ask_for_is_what_their_notes_state(family: Any, lang: str) -> None:
     """A value that the note does not state in its own words may be read from another one (the day an incident shares with the period)."""
-    for pair in drawn("generated", "train", "train", lang):
+    for pair in drawn(family, "train", "train", lang):
         assert pair.schema is not None
         told = {m.kind for m in pair.marks} | {"failed", "completed"}  # zero may be told by saying nothing went wrong
         missing = {m.kind for m in asked(pair.schema, json.loads(pair.report)) if m.kind} - told

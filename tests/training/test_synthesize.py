@@ -16,7 +16,7 @@ from schemas.canonical import parse_json
 from schemas.catalog import Catalog
 from schemas.validation import ReportValidator, SecondJudge, agreed
 from tests.training.drawn import SLICES, drawn
-from training.notes import assembly, values, world
+from training.notes import assembly, excerpt, values, world
 from training.notes.bindings import agent_status
 from training.notes.registers import REGISTERS
 from training.notes.speaker import Speaker
@@ -63,6 +63,21 @@ def test_every_drawn_fact_is_told(lang: str, split: str, register: str) -> None:
         said = spans(text)
         assert told_paths(facts) <= said.keys(), (seed, told_paths(facts) - said.keys(), plain(text))
         assert "period" in said or {"start", "end"} <= said.keys(), (seed, plain(text))
+
+
+@pytest.mark.parametrize("lang", LANGS)
+@pytest.mark.parametrize("split", SPLITS)
+def test_an_excerpt_tells_what_may_be_asked_of_it_and_names_nobody(lang: str, split: str) -> None:
+    parts: set[str] = set()
+    for seed in range(4 * NOTES):
+        text, facts, _ = excerpt.note(random.Random(f"{lang}:{split}:{seed}"), phrasebook(lang, split))
+        said = spans(text)
+        untold = dict.fromkeys(world.draw(random.Random(seed), phrasebook(lang, split))) | {"approval": {"approver": None, "date": None}}
+        assert told_paths(untold | {name: [] for name in (*ITEMS, "policies")} | facts) <= said.keys(), (seed, plain(text))
+        assert not {"agent", "owner", "email"} & {*facts, *said}
+        assert ("start" in facts) == bool({"period", "start"} & said.keys()), (seed, plain(text))
+        parts |= {name for name, value in facts.items() if value not in (None, [])}
+    assert {name for names, _ in excerpt.PARTS.values() for name in names} <= parts
 
 
 @pytest.mark.parametrize("lang", LANGS)

@@ -209,10 +209,14 @@ class SchemaMaker:
         if self.facts is None:
             return []
         keep = self.rng.choice((0.35, 0.75, 0.95, 1.0))
-        groups = (self._agent, self._owner, self._period, self._status, self._progress, self._oversight, self._usage, self._incidents,
-                  self._policies, self._risks, self._actions, self._approval, self._escalated)  # fmt: skip
-        members = [m for group in groups if self.rng.random() < keep for m in group(self.facts)]
-        return members or self._agent(self.facts)
+        groups = {
+            "agent": self._agent, "owner": self._owner, "start": self._period, "status": self._status, "progress": self._progress, "oversight": self._oversight,
+            "completed": self._usage, "incidents": self._incidents, "policies": self._policies, "risks": self._risks, "actions": self._actions,
+            "approval": self._approval, "escalated": self._escalated,
+        }  # fmt: skip
+        told = [group for name, group in groups.items() if name in self.facts]
+        members = [m for group in told if self.rng.random() < keep for m in group(self.facts)]
+        return members or told[0](self.facts)
 
     def _agent(self, facts: Facts) -> list[tuple[str, Node]]:
         schema = {"type": "string", "pattern": "^[a-z][a-z0-9]*(-[a-z0-9]+)*$"} if self.rng.random() < 0.6 else TEXT

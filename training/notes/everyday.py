@@ -89,7 +89,7 @@ def note(rng: random.Random, book: Phrasebook) -> tuple[Text, Everyday, str]:
     singles = draw_singles(speaker, rng.randrange(1, 9))
     listed = draw_rows(speaker) if rng.random() < 0.5 else Everyday(())
     everyday = Everyday(singles, listed.rows, listed.blank)
-    sections = _dated(speaker, start, end) + single_sections(speaker, singles, register == "key_values") + row_section(speaker, everyday)
+    sections = dated(speaker, start, end) + single_sections(speaker, singles, register == "key_values") + row_section(speaker, everyday)
     stub: Facts = {"start": start, "end": end, "unit": book.nouns.expand(rng, "unit")}
     if register == "key_values":
         lines = [line for s in sections for block in s.blocks for line in block]
@@ -99,6 +99,6 @@ def note(rng: random.Random, book: Phrasebook) -> tuple[Text, Everyday, str]:
     return noisy(rng, book.lang, text, register), everyday, register
 
 
-def _dated(speaker: Speaker, start: dt.date, end: dt.date) -> list[Section]:
+def dated(speaker: Speaker, start: dt.date, end: dt.date) -> list[Section]:
     """The note's own time: what lets its other dates go without a year."""
     return [Section("identity", [[ended(capitalized(speaker.say("period", have={"period": speaker.period()})), ".")]])]

@@ -14,14 +14,14 @@ from typing import Any, Literal
 
 from schemas.canonical import canonical_json
 from training.exercises import copying
-from training.notes import assembly, bindings, everyday, world
+from training.notes import assembly, bindings, everyday, excerpt, world
 from training.notes.bindings import Node, SchemaMaker
 from training.notes.everyday import Everyday
 from training.notes.marks import Mark, marks
 from training.notes.text import Text, literal, plain, spans
 from training.phrasebook import LANGS, phrasebook
 
-Family = Literal["agent_status", "generated", "copying", "echo"]
+Family = Literal["agent_status", "generated", "excerpt", "copying", "echo"]
 EVERYDAY_SHARE = 0.2  # of the generated family: notes about anything but agents
 
 
@@ -89,13 +89,15 @@ def pairs(family: Family, split: str, seed: int, wording: str | None = None) -> 
 
 
 def pair(family: Family, split: str, seed: str, wording: str | None = None) -> list[Pair]:
-    """The pairs of one note: one for agent_status, several schemas over the same note for the generated family."""
+    """The pairs of one note: one for agent_status, several schemas over the same note for the generated families."""
     rng = random.Random(f"{family}:{split}:{seed}")
     lang = rng.choice(LANGS)
     book = mixed_book(lang, split, wording or split)
     name = f"{family}-{split}-{seed}" if wording in (None, split) else f"{family}-{split}-as-{wording}-{seed}"
     if family == "agent_status":
         return [agent_status_pair(rng, book, name)]
+    if family == "excerpt":
+        return excerpt_pairs(rng, book, name)
     if family in ("copying", "echo"):
         return [copying_pair(rng, book, name, echo=family == "echo")]
     return generated_pairs(rng, book, name)
@@ -147,6 +149,13 @@ def generated_pairs(rng: random.Random, book, name: str) -> list[Pair]:  # type:
         schema, instance = _asked(rng, facts, spans(text), told)
         out.append(Pair(f"{name}-{i}", None, book.lang, register, question, canonical_json(instance), context, schema, marked))
     return out
+
+
+def excerpt_pairs(rng: random.Random, book, name: str) -> list[Pair]:  # type: ignore[no-untyped-def]
+    text, facts, register = excerpt.note(rng, book)
+    marked = marks(text, facts, ())
+    made = [_asked(rng, facts, spans(text), Everyday(())) for _ in range(2)]
+    return [Pair(f"{name}-{i}", None, book.lang, register, plain(text).strip(), canonical_json(instance), schema=schema, marks=marked) for i, (schema, instance) in enumerate(made)]
 
 
 def _thinned(rng: random.Random, facts: world.Facts) -> None:
