@@ -71,7 +71,7 @@ def specialist(
     phrasebook: Annotated[
         Path | None, typer.Option(help="A field book (YAML): how people put these fields into words; unset: the shipped one of that name, if any, and else the schema's own titles.", exists=True, dir_okay=False)
     ] = None,
-    golden: Annotated[Path | None, typer.Option(help="Pairs made by hand, JSON lines; they pass the same gates and are trained on too.", exists=True, dir_okay=False)] = None,
+    golden: Annotated[Path | None, typer.Option(help='Pairs made by hand, JSON lines; they pass the same gates and are trained on too. A line: {"text": "what somebody wrote", "gold": {the right report}}, or a pair as `synthesize` writes it.', exists=True, dir_okay=False)] = None,
     teacher: Annotated[str | None, typer.Option(help="URL of an OpenAI-compatible endpoint (up to /v1) that says each note once more in other words; its key is read from ESCRIBANO_TEACHER_KEY.")] = None,
     teacher_model: Annotated[str, typer.Option(help="Name of the model behind --teacher.")] = "default",
     base: Base = None,

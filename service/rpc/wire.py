@@ -99,29 +99,40 @@ def to_request(message: pb.GenerateReportRequest) -> GenerationRequest:
     """The request that a message asks for.
 
     Raises:
-        RequestInvalid: it breaks the contract.
+        RequestInvalid: it breaks the contract; names every field that does.
     """
-    return GenerationRequest(
-        question=message.question,
-        context=tuple(ContextItem(item.id, item.text) for item in message.context),
-        schema_id=message.schema_id if message.HasField("schema_id") else None,
-        schema_json=message.schema_json if message.HasField("schema_json") else None,
-        adapter_id=message.adapter_id if message.HasField("adapter_id") else None,
-        options=_to_options(message.options),
-    )
+    unknown = tuple(_unknown_members(message.options))
+    try:
+        request = GenerationRequest(
+            question=message.question,
+            context=tuple(ContextItem(item.id, item.text) for item in message.context),
+            schema_id=message.schema_id if message.HasField("schema_id") else None,
+            schema_json=message.schema_json if message.HasField("schema_json") else None,
+            adapter_id=message.adapter_id if message.HasField("adapter_id") else None,
+            options=_to_options(message.options),
+        )
+    except RequestInvalid as error:
+        raise RequestInvalid((*error.violations, *unknown)) from None
+    if unknown:
+        raise RequestInvalid(unknown)
+    return request
+
+
+def _unknown_members(message: pb.DecodingOptions) -> Iterator[FieldViolation]:
+    if message.mode not in _MODES_OF:
+        yield FieldViolation("options.mode", f"is {message.mode}; there is no such mode")
+    if message.grounding not in _GROUNDINGS_OF:
+        yield FieldViolation("options.grounding", f"is {message.grounding}; there is no such one")
 
 
 def _to_options(message: pb.DecodingOptions) -> DecodingOptions:
-    if message.mode not in _MODES_OF:
-        raise RequestInvalid((FieldViolation("options.mode", f"is {message.mode}; there is no such mode"),))
-    if message.grounding not in _GROUNDINGS_OF:
-        raise RequestInvalid((FieldViolation("options.grounding", f"is {message.grounding}; there is no such one"),))
+    """What they say; a member that is not known reads as unset."""
     return DecodingOptions(
-        mode=_MODES_OF[message.mode],
+        mode=_MODES_OF.get(message.mode, Mode.BACKSTOP),
         max_new_tokens=message.max_new_tokens if message.HasField("max_new_tokens") else None,
         temperature=message.temperature,  # unset reads as 0, which is what unset means
         seed=message.seed,
-        grounding=_GROUNDINGS_OF[message.grounding],
+        grounding=_GROUNDINGS_OF.get(message.grounding, Grounding.STRICT),
         require_grounded=message.require_grounded,
     )
 

@@ -85,6 +85,12 @@ BAD_REQUESTS: dict[str, tuple[dict[str, Any], str, str, list[str]]] = {
         "REQUEST_INVALID",
         ["options.grounding"],
     ),
+    "all of that at once": (
+        {"question": "", "options": pb.DecodingOptions(mode=99, grounding=98, max_new_tokens=4097)},  # type: ignore[arg-type]
+        "INVALID_ARGUMENT",
+        "REQUEST_INVALID",
+        ["question", "options.max_new_tokens", "options.mode", "options.grounding"],
+    ),
     "a repeated context id": (
         {"context": [pb.ContextItem(id="a", text="x"), pb.ContextItem(id="a", text="y")]},
         "INVALID_ARGUMENT",

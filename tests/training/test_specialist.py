@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ from tests import tiny
 from training.base.encode import PairEncoder
 from training.cli import app
 from training.gates.curate import curate
-from training.gates.pairs_file import read_pairs, write_pairs
+from training.gates.pairs_file import FileInvalid, read_golden, read_pairs, write_pairs
 from training.gates.reading import moment_can_be_read, number_can_be_read
 from training.notes.marks import asked
 from training.notes.synthesize import pair
@@ -395,6 +396,20 @@ def test_golden_pairs_pass_the_same_gates(run: tuple[Path, Path, Places], tmp_pa
     write_pairs(tmp_path / "golden.jsonl", [good, bad])
     with pytest.raises(SpecialistFailed, match=r"golden\.jsonl: line 2, pair 'wrong-one', is refused by the gate 'valid'"):
         specialist(schema, "delivery", tmp_path / "out", PLAN, base=str(base), golden=tmp_path / "golden.jsonl", say=lambda _: None)
+
+
+def test_golden_notes_need_no_more_than_text_and_report(run: tuple[Path, Path, Places], tmp_path: Path) -> None:
+    """The form in which notes are measured, too; members in any order."""
+    _, schema, at = run
+    good, file, shape = next(read_pairs(at.pairs)), tmp_path / "golden.jsonl", json.loads(schema.read_text())
+    backwards = dict(reversed(json.loads(good.report).items()))
+    file.write_text(json.dumps({"text": good.text, "gold": backwards}) + "\n\n" + json.dumps(good.to_json()) + "\n")
+    plain, whole = read_golden(file, shape)
+    assert (plain.question, plain.report, plain.schema, plain.id) == (good.text, good.report, shape, "golden-1")
+    assert whole == replace(good, schema=shape)
+    file.write_text(json.dumps({"text": None, "gold": {}}) + "\n")
+    with pytest.raises(FileInvalid, match=r"line 1, field 'text'"):
+        list(read_golden(file, shape))
 
 
 @pytest.mark.parametrize(

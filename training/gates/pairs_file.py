@@ -7,10 +7,11 @@ Knows nothing of how pairs are made or judged.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from schemas.canonical import JsonInvalid, canonical_json, digest, parse_json
+from schemas.canonical import JsonInvalid, canonical_json, digest, in_schema_order, parse_json
 from training.notes.marks import Mark, is_kind
 from training.notes.synthesize import ContextItem, Pair
 from training.whole import write_whole
@@ -54,6 +55,22 @@ def read_pairs(path: Path) -> Iterator[Pair]:
     """The pairs of a file, in order. Raises: FileInvalid naming line and field; OSError."""
     for number, row in _rows(path):
         yield _pair(path, number, row)
+
+
+def read_golden(path: Path, schema: dict[str, Any]) -> Iterator[Pair]:
+    """Hand-made pairs of a schema: lines of a pair's fields, or ``{"text": what somebody wrote, "gold": the right report}``, whose members may stand in any order.
+
+    Raises: FileInvalid naming line and field; OSError.
+    """
+    for number, row in _rows(path):
+        if "gold" not in row:
+            yield replace(_pair(path, number, row), schema_id=None, schema=schema)
+            continue
+        for field in ("text", "id", "lang"):
+            if not isinstance(row.get(field, "" if field != "text" else None), str):
+                raise FileInvalid(path, number, field, "missing or not a text")
+        report = canonical_json(in_schema_order(row["gold"], schema))
+        yield Pair(row.get("id", f"{path.stem}-{number}"), None, row.get("lang", "en"), "golden", row["text"], report, schema=schema)
 
 
 def read_texts(path: Path) -> list[str]:

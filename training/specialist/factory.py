@@ -20,7 +20,7 @@ from schemas.admission import AdmittedSchema, SchemaRefused, admit_text
 from schemas.canonical import digest
 from training.gates import datacard
 from training.gates.curate import curate
-from training.gates.pairs_file import content_hash, read_pairs, read_texts, write_pairs
+from training.gates.pairs_file import content_hash, read_golden, read_pairs, read_texts, write_pairs
 from training.measure.reliability import markdown_table
 from training.measure.slices import DEFAULT_SEED, Slice
 from training.notes.synthesize import Pair
@@ -164,7 +164,7 @@ def drawn(specialty: Specialty, split: str, seed: int, wording: str, count: int)
 def _make_pairs(at: Places, specialty: Specialty, plan: SpecialistPlan, golden: Path | None, notes: Path | None, teacher: Teacher | None, say: Say) -> None:
     """Pairs that passed the gates, as many as the plan asks for, the golden ones, and what a teacher made of all of them."""
     texts = read_texts(notes) if notes else []
-    own = [_adopted(pair, specialty) for pair in read_pairs(golden)] if golden else []
+    own = list(read_golden(golden, specialty.admitted.schema)) if golden else []
     judged = curate(own, texts)
     if judged.refused:
         first = judged.refused[0]
@@ -184,11 +184,6 @@ def _make_pairs(at: Places, specialty: Specialty, plan: SpecialistPlan, golden: 
     write_pairs(at.pairs, kept)
     facts = datacard.card(replace(found, kept=kept)) | {"schemas": {specialty.name: datacard.schema_card(specialty.admitted.schema, kept)}, "generated": {}}
     datacard.write(facts | ({"teacher": lessons.to_json()} if lessons else {}), at.card)
-
-
-def _adopted(pair: Pair, specialty: Specialty) -> Pair:
-    """A golden pair, which may name the schema or bring it along, under the schema itself."""
-    return replace(pair, schema_id=None, schema=specialty.admitted.schema)
 
 
 def _finetune(at: Places, specialty: Specialty, plan: SpecialistPlan, base: str | None) -> None:
