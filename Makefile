@@ -40,7 +40,7 @@ proto: .venv/.serve ## regenerate the gRPC stubs
 	$(BIN)/python -m service.rpc.generate_stubs
 
 train: .venv/.dev ## rebuild tokenizer, base and adapter from nothing; resumes after a kill (MINUTES=150)
-	$(BIN)/escribano-train all --output runs/full --minutes $(MINUTES) --threads $(THREADS) --notes bench/notes/free.jsonl
+	$(BIN)/escribano-train all --output runs/full --minutes $(MINUTES) --threads $(THREADS) --notes bench/notes/free.jsonl --notes bench/notes/short.jsonl
 
 bench: .venv/.dev ## measure reliability; tables under bench/ (NOTES=path of hand-written notes)
 	$(BIN)/escribano-train bench --output bench $(if $(wildcard $(NOTES)),--notes $(NOTES))

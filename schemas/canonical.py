@@ -84,7 +84,7 @@ def _written_scalar(value: Json) -> str:
 
 
 def _bounded_number(value: int) -> str:
-    if value.bit_length() > 1300:  # 10**391 < 2**1300 < 10**392
+    if value.bit_length() > 1329 or len(str(value)) > MAX_NUMBER_CHARS:  # 10**400 has 1329 bits; longer ones are slow to write
         raise JsonInvalid(f"a number of more than {MAX_NUMBER_CHARS} characters")
     return str(value)
 
@@ -124,7 +124,7 @@ def parse_json(text: str) -> Json:
 
 def _refuse_deep(text: str) -> None:
     depth = 0
-    for bracket in re.finditer(r'"(?:[^"\\]|\\.)*"|[\[\]{}]', text, re.DOTALL):
+    for bracket in re.finditer(r'"(?:[^"\\]++|\\.)*+(?:"|\\?\Z)|[\[\]{}]', text, re.DOTALL):
         depth += {"[": 1, "{": 1, "]": -1, "}": -1}.get(bracket.group(), 0)
         if depth > MAX_NESTING:
             raise JsonInvalid(f"nested deeper than {MAX_NESTING}")

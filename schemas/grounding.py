@@ -12,6 +12,7 @@ from typing import Literal, get_args
 
 from schemas.canonical import Json
 from schemas.nodes import Schema, dereferenced, resolve
+from schemas.patterns import parse_pattern
 from schemas.violation import parts_of, pointer
 
 Kind = Literal["extract", "normalize", "classify", "compose"]
@@ -72,7 +73,7 @@ def _types(node: dict[str, Json]) -> set[str]:
 
 
 def _views(root: Schema | None, node: Schema, seen: set[int] | None = None) -> Iterator[dict[str, Json]]:
-    """The node, then every node that also describes the same value, each once: through $ref, allOf, anyOf, oneOf, then, else."""
+    """The node, then every node that also describes the same value, each once: through $ref, allOf, anyOf, oneOf, then, else, dependentSchemas."""
     seen = set() if seen is None else seen
     if not isinstance(node, dict) or id(node) in seen:
         return
@@ -83,8 +84,8 @@ def _views(root: Schema | None, node: Schema, seen: set[int] | None = None) -> I
     for keyword in ("allOf", "anyOf", "oneOf"):
         for branch in node.get(keyword, ()):
             yield from _views(root, branch, seen)
-    for keyword in ("then", "else"):
-        yield from _views(root, node.get(keyword), seen)
+    for branch in (node.get("then"), node.get("else"), *node.get("dependentSchemas", {}).values()):
+        yield from _views(root, branch, seen)
 
 
 def leaves(instance: Json, path: tuple[str | int, ...] = ()) -> Iterator[tuple[str, Scalar]]:
@@ -145,10 +146,11 @@ def kind_at(schema: Schema, path: str) -> Kind:
 
 
 def _step(node: dict[str, Json], part: str) -> Iterator[Schema]:
-    if part in node.get("properties", {}):
-        yield node["properties"][part]
-    elif isinstance(node.get("additionalProperties"), dict):
-        yield node["additionalProperties"]
+    named = [node["properties"][part]] if part in node.get("properties", {}) else []
+    named += [schema for text, schema in node.get("patternProperties", {}).items() if parse_pattern(text).found_in(part)]
+    if not named and isinstance(node.get("additionalProperties"), dict):
+        named = [node["additionalProperties"]]
+    yield from named
     if part.isascii() and part.isdigit():
         prefix = node.get("prefixItems", [])
         if int(part) < len(prefix):

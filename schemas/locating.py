@@ -39,7 +39,7 @@ def finished_leaves(text: str) -> Iterator[tuple[str, Place]]:
             if text[start] != '"' and text[end : end + 1] not in _AFTER:
                 return  # "12" may become "120", and "0." is the beginning of "0.5"
             yield where, (start, end)
-    except (IndexError, ValueError):
+    except (IndexError, ValueError, RecursionError):
         return
 
 

@@ -73,7 +73,7 @@ def ref_parts(ref: str) -> tuple[str, ...]:
 
 
 def dereferenced(root: Schema, node: Schema) -> Schema:
-    """The node at the end of a chain of bare `$ref`s; a `$ref` with sibling keywords that assert is left alone.
+    """The node at the end of a chain of `$ref`s; what stands beside one is passed by.
 
     Raises:
         RefUnresolved: as `resolve`, or the chain is a circle.

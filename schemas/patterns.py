@@ -10,10 +10,15 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
+
+import jsonschema_rs
 
 MAX_PATTERN_CHARS = 1_000
 MAX_REPEATS = 1_000
 """Largest product of nested `{m,n}` counts."""
+LINEAR = jsonschema_rs.RegexOptions(size_limit=1 << 20)
+"""How regular expressions of strangers are run: in linear time, in at most so many bytes each."""
 
 _SPACE = r"\t\n\x0b\x0c\r \xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000\ufeff"
 _CLASSES = {"d": "0-9", "w": "0-9A-Z_a-z", "s": _SPACE}
@@ -33,15 +38,17 @@ class PatternRefused(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Pattern:
-    """One regular expression in two spellings: for the mask engine (rust), and for Python's `re`."""
+    """One regular expression as it was given, and in two spellings: for the mask engine (rust), and for Python's `re`."""
 
+    source: str
     mask: str
     python: str
     maskable: bool
     """False where an anchor stands inside the expression, which the mask engine cannot read."""
 
     def found_in(self, text: str) -> bool:
-        return re.search(self.python, text) is not None
+        """In linear time: Python's `re` may take exponential."""
+        return bool(_linear(self.source).is_valid(text))
 
 
 def parse_pattern(text: str) -> Pattern:
@@ -52,7 +59,17 @@ def parse_pattern(text: str) -> Pattern:
     """
     if len(text) > MAX_PATTERN_CHARS:
         raise PatternRefused(f"longer than {MAX_PATTERN_CHARS} characters")
-    return _Parser(text).pattern()
+    found = _Parser(text).pattern()
+    try:
+        _linear(text)
+    except jsonschema_rs.ValidationError:
+        raise PatternRefused("too large to be run in linear time and bounded memory") from None
+    return found
+
+
+@lru_cache(4096)
+def _linear(text: str) -> jsonschema_rs.Draft202012Validator:
+    return jsonschema_rs.Draft202012Validator({"pattern": text}, offline=True, pattern_options=LINEAR)
 
 
 class _Parser:
@@ -65,7 +82,7 @@ class _Parser:
         mask, _ = self.alternatives(top=True)
         if self.at < len(self.text):
             raise self.refusal("an unopened )")
-        return Pattern(mask, _in_python(mask), self.maskable)
+        return Pattern(self.text, mask, _in_python(mask), self.maskable)
 
     def refusal(self, what: str) -> PatternRefused:
         return PatternRefused(f"{what} at character {self.at}")

@@ -19,10 +19,9 @@ import referencing
 from schemas.canonical import Json, JsonInvalid, parse_json
 from schemas.formats import CHECKS
 from schemas.nodes import Schema, mapped
-from schemas.patterns import PatternRefused, parse_pattern
+from schemas.patterns import LINEAR, PatternRefused, parse_pattern
 from schemas.violation import Violation, pointer
 
-REGEX_SIZE_LIMIT_BYTES = 1 << 20
 MAX_VIOLATIONS = 100
 """The most violations reported for one instance; an invalid instance always reports at least one."""
 
@@ -62,7 +61,7 @@ def validator(schema: Schema, registry: jsonschema_rs.Registry | None = None) ->
     """
     return jsonschema_rs.Draft202012Validator(
         schema, validate_formats=True, offline=True, registry=registry,
-        pattern_options=jsonschema_rs.RegexOptions(size_limit=REGEX_SIZE_LIMIT_BYTES),
+        pattern_options=LINEAR,
         email_options=jsonschema_rs.EmailOptions(allow_display_text=False))
 
 

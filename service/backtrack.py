@@ -10,8 +10,9 @@ from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from schemas.canonical import Json, canonical_json
+from schemas.canonical import Json
 from schemas.locating import span_of
+from schemas.masking.rewrite import equality_key
 from schemas.violation import Violation, parts_of
 
 _CLOSING = '"]}'
@@ -85,17 +86,8 @@ def _first_repeated(items: Json) -> int:
     assert isinstance(items, list)
     seen: set[str] = set()
     for index, item in enumerate(items):
-        key = canonical_json(_plain(item))
+        key = equality_key(item)
         if key in seen:
             return index
         seen.add(key)
     return len(items) - 1
-
-
-def _plain(value: Json) -> Json:
-    """Objects in one order and whole numbers as integers, so that equal values have equal texts."""
-    if isinstance(value, dict):
-        return {key: _plain(value[key]) for key in sorted(value)}
-    if isinstance(value, list):
-        return [_plain(item) for item in value]
-    return int(value) if isinstance(value, float) and value.is_integer() else value

@@ -61,12 +61,13 @@ class AdapterMismatch(ValueError):
 
 
 class PromptTooLong(ValueError):
-    """The rendered prompt leaves no room in the model's context window; both figures in tokens."""
+    """The rendered prompt leaves no room in the model's context window; both figures in tokens. `parts`: the request's fields that it is made of."""
 
-    def __init__(self, num_tokens: int, limit: int) -> None:
+    def __init__(self, num_tokens: int, limit: int, parts: tuple[str, ...] = ("question",)) -> None:
         super().__init__(f"the prompt has {num_tokens} tokens; the limit is {limit}")
         self.num_tokens = num_tokens
         self.limit = limit
+        self.parts = parts
 
 
 class ReportInvalid(RuntimeError):
@@ -159,7 +160,7 @@ TABLE: tuple[Row, ...] = (
     Row(SchemaUnknown, "NOT_FOUND", "SCHEMA_UNKNOWN", _field("schema_id")),
     Row(AdapterUnknown, "NOT_FOUND", "ADAPTER_UNKNOWN", _field("adapter_id")),
     Row(AdapterMismatch, "FAILED_PRECONDITION", "ADAPTER_MISMATCH", _field("adapter_id")),
-    Row(PromptTooLong, "INVALID_ARGUMENT", "PROMPT_TOO_LONG", _field("question")),
+    Row(PromptTooLong, "INVALID_ARGUMENT", "PROMPT_TOO_LONG", lambda error: tuple(FieldViolation(part, str(error)) for part in error.parts)),
     Row(ReportInvalid, "ABORTED", "REPORT_INVALID"),
     Row(ReportUngrounded, "FAILED_PRECONDITION", "REPORT_UNGROUNDED"),
     Row(MatcherFailed, "INTERNAL", "MATCHER_FAILED"),

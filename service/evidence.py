@@ -178,10 +178,12 @@ class _Finder:
         return tuple(Span(source, truth.start, truth.end) for source, text in self.texts.items() for truth in truths(text) if truth.value is value)
 
     def forms(self, value: str) -> tuple[Span, ...]:
-        """The places where the value stands in other letters, small or capital."""
+        """The places where the value stands in other letters, small or capital; none of a value without any."""
+        if not value:
+            return ()
         pattern = re.compile(re.escape(value), re.IGNORECASE)
         spans = (Span(source, m.start(), m.end()) for source, text in self.texts.items() for m in pattern.finditer(text))
-        return tuple(span for span in spans if value and {span.start, span.end} <= self._edges[span.source])
+        return tuple(span for span in spans if {span.start, span.end} <= self._edges[span.source])
 
     @cached_property
     def _moments(self) -> dict[str, set[Span]]:

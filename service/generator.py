@@ -95,6 +95,7 @@ class Generator:
         loaded = read_base(base).within(MAX_CONTEXT)
         paths = [*(adapter_directories(EMBEDDED_ADAPTERS) if base is None else ()), *map(Path, adapters)]
         found = [read_adapter(path) for path in paths]
+        AdapterStore(found, loaded.digest)  # an adapter of another base is told as that, not as factors that do not fit
         executor = executor_for(loaded, num_slots=max_batch_size, device=device, threads=threads)
         for adapter in found:
             executor.load_adapter(adapter.adapter_digest, adapter.weights)
@@ -212,12 +213,20 @@ class Generator:
 
     async def _generated(self, request: GenerationRequest, deadline: float | None, listen: _Listen | None = None) -> GenerationResult:
         began = time.monotonic()
-        plan = await self._made_ready(request)
-        listener = None if listen is None else partial(listen, plan)
+        while True:
+            plan = await self._made_ready(request)
+            try:
+                with self._engine.holding(None if plan.adapter is None else plan.adapter.adapter_digest):
+                    return await self._written(request, plan, began, deadline, None if listen is None else partial(listen, plan))
+            except AdapterGone:  # replaced or unloaded since the request was made ready
+                assert plan.adapter is not None, "only an adapter can go"
+                self._store.named(plan.adapter.adapter_id)  # AdapterUnknown, unless another has come in its place
+
+    async def _written(self, request: GenerationRequest, plan: Plan, began: float, deadline: float | None, listener: Listener | None) -> GenerationResult:
         spent: list[Completion] = []
         checked, search = CheckedText(None, ()), Backtracking(self._decode)
         start: Start | None = Start()
-        closed = False
+        closed, chosen = False, list[int]()
         for attempt in range(MAX_ATTEMPTS):
             if start is None or attempt >= MAX_ATTEMPTS - HOT_ATTEMPTS:
                 options, start = _hotter(request.options, attempt), None
@@ -231,6 +240,7 @@ class Generator:
                 start = search.dead()
                 continue
             closed = spent[-1].ending is Ending.CLOSED or (closed and start is not None)  # an attempt may begin with what an earlier one wrote
+            chosen = [*(i for i in chosen if start is not None and i < len(start.token_ids)), *spent[-1].choices]
             text = self._text(spent[-1])
             checked = await asyncio.to_thread(plan.validator.check, text)
             if checked.valid or spent[-1].ending is Ending.LENGTH or request.options.mode is Mode.FREE:
@@ -238,7 +248,7 @@ class Generator:
                 unsupported = tuple(leaf.pointer for leaf in evidence if leaf.status is Evidenced.UNSUPPORTED)
                 if request.options.require_grounded and unsupported:
                     raise ReportUngrounded(unsupported)
-                return self._result(plan, spent, closed, text, checked, evidence, time.monotonic() - began)
+                return self._result(plan, spent, chosen, closed, text, checked, evidence, time.monotonic() - began)
             if start is not None:
                 start = search.after(spent[-1].token_ids, spent[-1].choices, text, checked.value, checked.violations)
         raise ReportInvalid(checked.violations, len(spent))
@@ -257,7 +267,12 @@ class Generator:
     def _planned(self, request: GenerationRequest) -> Plan:
         if self._engine.closed:
             raise ShuttingDown()
-        return self._planner.plan(request)
+        try:
+            return self._planner.plan(request)
+        except Exception:
+            raise
+        except BaseException as error:  # a panic of native code is no Exception; this thread gets no KeyboardInterrupt
+            raise RuntimeError(f"native code panicked: {error!r}") from error
 
     async def _decoded(self, plan: Plan, options: DecodingOptions, start: Start, deadline: float | None, listener: Listener | None) -> Completion:
         """One attempt, waited for."""
@@ -273,8 +288,6 @@ class Generator:
             raise QueueFull(error.limit) from None
         except EngineClosed:
             raise ShuttingDown() from None
-        except AdapterGone:
-            raise self._store.unknown(str(plan.adapter and plan.adapter.adapter_id)) from None
 
     def _text(self, completion: Completion) -> str:
         return self._decode(completion.token_ids)
@@ -306,7 +319,7 @@ class Generator:
         return [len(self._decode(token_ids[: i + 1])) for i in range(len(token_ids))]  # a tokenizer whose tokens change what stands before them
 
     def _result(
-        self, plan: Plan, spent: list[Completion], closed: bool, text: str, checked: CheckedText, evidence: tuple[Evidence, ...], total_s: float
+        self, plan: Plan, spent: list[Completion], chosen: list[int], closed: bool, text: str, checked: CheckedText, evidence: tuple[Evidence, ...], total_s: float
     ) -> GenerationResult:  # fmt: skip
         last, adapter = spent[-1], plan.adapter
         reason = FinishReason.LENGTH if last.ending is Ending.LENGTH else FinishReason.BUDGET_CLOSED if closed else FinishReason.STOP
@@ -315,7 +328,7 @@ class Generator:
             report_json=text, valid=valid, native_valid=valid and len(spent) == 1 and last.num_interventions == 0,
             num_interventions=sum(c.num_interventions for c in spent),
             finish_reason=reason, violations=() if reason is FinishReason.LENGTH else checked.violations,
-            num_prompt_tokens=len(plan.prompt_ids), num_completion_tokens=len(last.token_ids), num_forced_tokens=last.num_forced_tokens,
+            num_prompt_tokens=len(plan.prompt_ids), num_completion_tokens=len(last.token_ids), num_forced_tokens=len(last.token_ids) - len(chosen),
             num_forward_passes=sum(c.num_forward_passes for c in spent), num_attempts=len(spent),
             queue_s=sum(c.queue_s for c in spent), prefill_s=sum(c.prefill_s for c in spent), decode_s=sum(c.decode_s for c in spent), total_s=total_s,
             schema_id=plan.admitted.schema_id or plan.admitted.digest, schema_digest=plan.admitted.digest,

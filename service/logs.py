@@ -1,4 +1,4 @@
-"""How log records read: one line each, plain or JSON, with the fields given as `extra`.
+"""How log records read: one line each (and, in plain ones, the places of an internal error below it), plain or JSON, with the fields given as `extra`.
 
 Owns: the two formats. Callers never pass texts of requests or reports as fields.
 """

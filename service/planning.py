@@ -24,6 +24,8 @@ from service.weights.checkpoint import Base
 DEFAULT_MAX_NEW_TOKENS = 1024
 CLOSING_ROOM = 256
 """A report is watched over from where this many tokens of its budget are left, or twice its schema's shortest report."""
+MOST_EXAMPLES = 64
+"""Of how many adapters the tokens of the example reports are kept."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +53,7 @@ class Planner:
 
     def __init__(self, base: Base, store: AdapterStore, catalog: Catalog, grammars: GrammarSource, closer: Closer | None) -> None:
         self._base, self._store, self._catalog, self._grammars, self._closer = base, store, catalog, grammars, closer
-        self._examples_of: dict[str, tuple[tuple[int, ...], ...]] = {}
+        self._examples_of: dict[tuple[str, ...], tuple[tuple[int, ...], ...]] = {}
         self._shortest: dict[str, int | None] = {}
         self._lock = threading.Lock()
 
@@ -67,28 +69,34 @@ class Planner:
             raise SchemaRefused((Finding("", "", str(error)),)) from None
         prompt_ids = with_schema if adapter is None else self._prompt_ids(request, None)
         longest = None if grammar is None else admitted.longest_bytes
-        room = self._room(len(prompt_ids), request.options.max_new_tokens, shortest or 1, longest)
+        parts = ("question", *(f"context[{i}].text" for i in range(len(request.context))), *(("schema_json",) if adapter is None and request.schema_json else ()))
+        room = self._room(len(prompt_ids), parts, request.options.max_new_tokens, shortest or 1, longest)
         closer, watched = (None, 0) if shortest is None else (self._closer, max(CLOSING_ROOM, 2 * shortest))
         if grounding is Grounding.STRICT and room <= watched:  # the texts may demand a longer report than the schema does
-            self._room(len(prompt_ids), request.options.max_new_tokens, self._shortest_way(grammar) or 1, longest)
+            room = self._room(len(prompt_ids), parts, request.options.max_new_tokens, self._shortest_way(grammar) or 1, longest)
         saved = len(with_schema) - len(prompt_ids)
         return Plan(admitted, ReportValidator(admitted.schema), grammar, adapter, prompt_ids, room, saved, grounding, closer, watched, self._examples(adapter))
 
     def _examples(self, adapter: Adapter | None) -> tuple[tuple[int, ...], ...]:
         if adapter is None:
             return ()
-        if adapter.adapter_digest not in self._examples_of:
-            self._examples_of[adapter.adapter_digest] = tuple(tuple(self._base.tokenizer.encode(text, add_special_tokens=False).ids) for text in adapter.examples)
-        return self._examples_of[adapter.adapter_digest]
+        found = self._examples_of.get(adapter.examples)
+        if found is None:
+            found = tuple(tuple(self._base.tokenizer.encode(text, add_special_tokens=False).ids) for text in adapter.examples)
+            with self._lock:
+                while len(self._examples_of) >= MOST_EXAMPLES:
+                    del self._examples_of[next(iter(self._examples_of))]
+                self._examples_of[adapter.examples] = found
+        return found
 
-    def _room(self, num_prompt_tokens: int, asked: int | None, shortest: int, longest: int | None) -> int:
+    def _room(self, num_prompt_tokens: int, parts: tuple[str, ...], asked: int | None, shortest: int, longest: int | None) -> int:
         """How many tokens may be written: what was asked, or the default as far as the context holds it; never fewer than the shortest report takes.
 
         `longest`: what no report takes more than, as a token is a byte at least; None where there is no such bound.
         """
         room = self._base.config.context_length - num_prompt_tokens
         if room < shortest:
-            raise PromptTooLong(num_prompt_tokens, self._base.config.context_length - shortest)
+            raise PromptTooLong(num_prompt_tokens, self._base.config.context_length - shortest, parts)
         if asked is not None and asked > room:
             told = f"is {asked}; with this prompt of {num_prompt_tokens} tokens at most {room} fit the model's context"
             raise RequestInvalid((FieldViolation("options.max_new_tokens", told),))

@@ -17,6 +17,7 @@ import time
 import warnings
 from collections.abc import Iterable, Sequence
 from concurrent.futures import Future
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -120,6 +121,10 @@ class ReferenceEngine:
         self._waiting.put(waiting)
         return waiting.result
 
+    def holding(self, adapter: str | None) -> AbstractContextManager[None]:
+        """Nothing to hold: its adapters stay."""
+        return nullcontext()
+
     def close(self) -> None:
         """Stop after the batch that runs; jobs not done fail with EngineClosed."""
         self._closed = True
@@ -138,6 +143,9 @@ class ReferenceEngine:
             held = [one for one in held if one not in batch]
             if batch and not self._closed:
                 self._run(batch)
+        while not self._waiting.empty():
+            if (late := self._waiting.get()) is not None:
+                held.append(late)
         for one in held:
             one.fail(EngineClosed("the engine was closed"))
 

@@ -19,7 +19,7 @@ from training.options import (
     Count,
     Device,
     FamilyName,
-    Notes,
+    KeptOut,
     Output,
     Seed,
     SizeName,
@@ -106,7 +106,7 @@ def curate(
         Path | None, typer.Option(help="Data card to write (Markdown, with its JSON beside it).", dir_okay=False)
     ] = None,
     report: Annotated[Path | None, typer.Option(help="Report on what was refused and why to write (Markdown, with all refusals as JSON lines beside it).", dir_okay=False)] = None,
-    notes: Notes = None,
+    notes: KeptOut = None,
 ) -> None:
     """Keep the pairs that may be learned from; say why the others may not.
 
@@ -122,10 +122,14 @@ def curate(
     from training.gates import datacard, pairs_file, refusals
     from training.progress import tracked
 
-    if report is not None and {report.resolve(), refusals.lines_of(report).resolve()} & {path.resolve() for path in (source, output, card) if path}:
-        raise typer.BadParameter(f"the report {report} would be written over another file of this run", param_hint="--report")
+    taken = {source.resolve(), output.resolve()}
+    for option, path, beside in (("--card", card, card and card.with_suffix(".json")), ("--report", report, report and refusals.lines_of(report))):
+        files = {file.resolve() for file in (path, beside) if file}
+        if path and (taken & files or len(files) < 2):
+            raise typer.BadParameter(f"{path}, or what is written beside it, would be written over another file of this run", param_hint=option)
+        taken |= files
     with failures_shown():
-        texts = pairs_file.read_texts(notes) if notes else []
+        texts = [text for path in notes or () for text in pairs_file.read_texts(path)]
         total = pairs_file.count_lines(source)
         found = gate.curate(tracked(pairs_file.read_pairs(source), total, "pairs"), texts)
         pairs_file.write_pairs(output, found.kept)
@@ -148,7 +152,7 @@ def pretrain(
     init: Annotated[
         Path | None, typer.Option(help="A base of this tokenizer to go on from, of this size or a smaller one, which then grows: only the last part of the curriculum, at a lower learning rate. Give another --seed than it had, so that the notes are new.", file_okay=False)
     ] = None,
-    notes: Annotated[list[Path] | None, typer.Option("--notes", help="Notes that are measured on, JSON lines; none that says eight of their words in a row is trained on. May be given several times.", exists=True, dir_okay=False)] = None,
+    notes: KeptOut = None,
     batch_scale: Annotated[float, typer.Option(min=0.01, help="Times the curriculum's batches: 1 on a CPU, 16 on a large GPU.")] = 1.0,
     workers: Annotated[int, typer.Option(min=0, help="Processes that write notes beside training.")] = 1,
     compiled: Compiled = False,
@@ -217,7 +221,7 @@ def everything(
     epochs: Annotated[float, typer.Option(min=0.001, help="Passes over the pairs.")] = 1.0,
     tokenizer_pairs: Annotated[int, typer.Option(min=100, help="Pairs the tokenizer learns from.")] = 40_000,
     eval_count: Annotated[int, typer.Option(min=1, help="Notes of each slice to measure on.")] = 300,
-    notes: Notes = None,
+    notes: KeptOut = None,
     device: Device = "cpu",
     threads: Threads = None,
     seed: Seed = 1,
@@ -247,7 +251,7 @@ def everything(
         seed=seed,
         device=device,
         threads=threads,
-        notes=notes,
+        notes=tuple(notes or ()),
     )
     with failures_shown():
         at = runs.full(output, plan, say)

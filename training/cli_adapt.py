@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from training.options import Base, Compiled, Device, Notes, Output, Seed, Threads, failures_shown, say
+from training.options import Base, Compiled, Device, KeptOut, Output, Seed, Threads, failures_shown, say
 
 Rank = Annotated[int, typer.Option(min=1, max=512, help="Rank of the adapter.")]
 LearningRate = Annotated[float, typer.Option(min=1e-8, max=1.0, help="Highest learning rate; a base of billions wants about 2e-4.")]
@@ -84,7 +84,7 @@ def specialist(
     qlora: QLoRA = False,
     gradient_checkpointing: Checkpointing = False,
     eval_count: Annotated[int, typer.Option(min=1, help="Notes of each slice to measure on.")] = 100,
-    notes: Notes = None,
+    notes: KeptOut = None,
     compiled: Compiled = False,
     device: Device = "cpu",
     threads: Threads = None,
@@ -112,7 +112,7 @@ def specialist(
         gradient_checkpointing=gradient_checkpointing, compiled=compiled, eval_count=eval_count, seed=seed, device=device, threads=threads,
     )  # fmt: skip
     with failures_shown(*EXPECTED):
-        at = make(schema, name, output or Path("runs/specialists") / name, plan, base=base, book=phrasebook, golden=golden, notes=notes, teacher=Teacher(teacher, teacher_model) if teacher else None, say=say)
+        at = make(schema, name, output or Path("runs/specialists") / name, plan, base=base, book=phrasebook, golden=golden, notes=tuple(notes or ()), teacher=Teacher(teacher, teacher_model) if teacher else None, say=say)
     say(f"adapter to serve: {at.bundle}\nreport: {at.report}")
 
 

@@ -314,8 +314,9 @@ def calibrate(
       escribano-train calibrate --base runs/base/model --adapter runs/adapters/agent_status --count 400
       escribano-train calibrate --base runs/base/model --writer base
     """
-    from training.measure.calibration import CannotFit, main
+    from training.measure.calibration import main
     from training.measure.evaluate import SETUP_ERRORS
+    from training.measure.trust import CannotFit
 
     with failures_shown(*SETUP_ERRORS, CannotFit):
         main(base=base, adapter=adapter, writer=writer, count=count, seed=seed, device=device, threads=threads)

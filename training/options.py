@@ -16,6 +16,8 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
+from training.failures import BaseUnfit, PairsUnfit
+
 
 class Split(StrEnum):
     """Which value pools and which phrasebook; training data is ``train`` only."""
@@ -48,6 +50,10 @@ Notes = Annotated[
     typer.Option(
         help="Hand-written notes, JSON lines with text and gold. Never trained on.", exists=True, dir_okay=False
     ),
+]
+KeptOut = Annotated[
+    list[Path] | None,
+    typer.Option("--notes", help="Notes that are measured on, JSON lines; none that says eight of their words in a row is trained on. May be given several times.", exists=True, dir_okay=False),
 ]
 Base = Annotated[
     str | None,
@@ -95,6 +101,5 @@ def _expected() -> tuple[type[Exception], ...]:
     from schemas.catalog import SchemaUnknown
     from training.gates.pairs_file import FileInvalid
     from training.phrasebook import PhrasebookError
-    from training.runs import PairsUnfit
 
-    return (OSError, FileInvalid, PairsUnfit, PhrasebookError, SchemaUnknown)
+    return (OSError, BaseUnfit, FileInvalid, PairsUnfit, PhrasebookError, SchemaUnknown)

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from schemas.catalog import DEFAULT_DIRECTORY, Catalog
+from training.failures import PairsUnfit
 from training.gates import datacard
 from training.gates.curate import curate
 from training.gates.pairs_file import content_hash, read_pairs, read_texts, write_pairs
@@ -38,10 +39,6 @@ SPLITS: dict[str, tuple[str, str]] = {
 SCHEMA_ID = "agent_status"
 LONG_MINUTES, MANY_PAIRS = 10, 2000
 """From when on a run makes up for the minute or two that compiling takes."""
-
-
-class PairsUnfit(ValueError):
-    """Pairs that no adapter can be trained on."""
 
 
 def drawn(family: Family, split: str, seed: int, count: int) -> Iterator[Pair]:
@@ -68,7 +65,8 @@ class FullPlan:
     seed: int = 1
     device: str = "cpu"
     threads: int | None = None
-    notes: Path | None = None
+    notes: tuple[Path, ...] = ()
+    """Notes that are measured on; the adapter is told apart on the first file."""
 
 
 @dataclass(frozen=True)
@@ -159,7 +157,7 @@ def go_through(stages: Iterable[Stage], say: Say) -> None:
 
 def _same_plan(at: Places, plan: FullPlan) -> None:
     """Refuse to call a stage done that another plan has done; where nothing is done yet, begin anew."""
-    told = asdict(plan) | {"device": None, "threads": None, "notes": plan.notes and str(plan.notes)}
+    told = asdict(plan) | {"device": None, "threads": None, "notes": [str(path) for path in plan.notes]}
     if changed := changed_inputs(at.inputs, told):
         raise FileExistsError(f"{at.root} holds a run that was begun with another {', '.join(changed)}; choose another --output, or delete it")
     write_json(at.inputs, told)
@@ -198,9 +196,9 @@ def make_tokenizer(output: Path, count: int, seed: int, vocab_size: int | None =
     tokenizer.save(trained, output)
 
 
-def make_pairs(output: Path, card: Path, count: int, seed: int, notes: Path | None) -> None:
+def make_pairs(output: Path, card: Path, count: int, seed: int, notes: Sequence[Path]) -> None:
     """Draw, curate and write training pairs with their data card."""
-    texts = read_texts(notes) if notes else []
+    texts = [text for path in notes for text in read_texts(path)]
     found = curate(tracked(drawn("agent_status", "train", seed, count), count, "pairs"), texts)
     write_pairs(output, found.kept)
     datacard.write(datacard.card(found), card)
@@ -209,7 +207,7 @@ def make_pairs(output: Path, card: Path, count: int, seed: int, notes: Path | No
 def _pretrain(at: Places, plan: FullPlan, say: Say) -> None:
     from training.base.pretrain import PretrainPlan, pays_to_compile
 
-    base = PretrainPlan(size=plan.size, minutes=plan.minutes, tokens=1e12, seed=plan.seed, compiled=plan.minutes >= LONG_MINUTES and pays_to_compile(plan.device), kept_out=(plan.notes,) if plan.notes else ())
+    base = PretrainPlan(size=plan.size, minutes=plan.minutes, tokens=1e12, seed=plan.seed, compiled=plan.minutes >= LONG_MINUTES and pays_to_compile(plan.device), kept_out=plan.notes)
     if plan.device != "cpu":
         base = replace(base, batch_scale=16.0, warmup_tokens=5e6, num_workers=max(1, (os.cpu_count() or 2) - 1))
     make_base(at.tokenizer, at.base, base, plan.device, plan.threads, say)
@@ -279,11 +277,11 @@ def only_schema(found: Iterable[Pair]) -> str:
 
 def _calibrate(at: Places, plan: FullPlan) -> None:
     """Fit the adapter's confidences; weights that get everything wrong keep theirs as they are, and the file says why."""
-    from training.measure import calibration
+    from training.measure import calibration, trust
 
     try:
         told = asdict(calibration.main(base=str(at.model), adapter=at.adapter, count=plan.eval_count, device=plan.device, threads=plan.threads))
-    except calibration.CannotFit as error:
+    except trust.CannotFit as error:
         told = {"not fitted": str(error)}
     write_json(at.calibration, told)
 
@@ -296,11 +294,11 @@ def _graph(at: Places) -> None:
 
 def _calibrate_base(at: Places, plan: FullPlan) -> None:
     """The base's confidences, on notes over made-up schemas."""
-    from training.measure import calibration
+    from training.measure import calibration, trust
 
     try:
         told = asdict(calibration.main(base=str(at.model), writer="base", count=plan.eval_count // 2, device=plan.device, threads=plan.threads))
-    except calibration.CannotFit as error:
+    except trust.CannotFit as error:
         told = {"not fitted": str(error)}
     write_json(at.base_calibration, told)
 
@@ -330,7 +328,7 @@ def _evaluate(at: Places, plan: FullPlan) -> None:
         writer=at.adapter.name,
         slices=evaluate.SLICES,
         count=plan.eval_count,
-        notes=plan.notes,
+        notes=plan.notes[0] if plan.notes else None,
         output=at.scores.parent,
         device=plan.device,
         threads=plan.threads,

@@ -112,10 +112,9 @@ class Unfolding:
         first = next(node.schema for node in nodes if "enum" in node.schema or "const" in node.schema)
         values = first["enum"] if "enum" in first else [first["const"]]
         judges = [self.judge(node) for node in nodes]
-        unique = {equality_key(value): value for value in reversed(values)}
-        kept = [value for value in values if unique.get(equality_key(value)) is value or
-                unique.pop(equality_key(value), None) is not None]
-        return (value for value in kept if all(judge.is_valid(value) for judge in judges))
+        unique = {equality_key(value): value for value in reversed(values)}  # the first of equal ones
+        kept = dict.fromkeys(map(equality_key, values))
+        return (unique[key] for key in kept if all(judge.is_valid(unique[key]) for judge in judges))
 
     def judge(self, node: Node) -> Any:
         return validator(absolute(node.schema), registry=self.registry)

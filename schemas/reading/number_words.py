@@ -1,7 +1,7 @@
 """Numbers said in words, English and Spanish.
 
 Owns the words and how they add up: ``two hundred and five thousand``, ``dos mil millones``, ``four point two``, ``twenty twenty-six``. Recall comes first: a
-run of words gives its whole and its parts. Knows no digits and no dates. Run: `set(word_numbers("twenty-two runs"))`.
+run of words gives its whole and its parts. Knows no digits and no dates. Run: `word_mentions("twenty-two runs")`.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _SCALES = {
     "hundred": 100, "thousand": 1_000, "million": 1_000_000, "billion": 10**9, "mil": 1_000, "millon": 1_000_000, "millones": 1_000_000,
 }  # fmt: skip
 _PHRASES = {"three quarters": 75, "tres cuartos": 75, "tres cuartas": 75, "once": 1, "a third": 33, "un tercio": 33, "two thirds": 67, "dos tercios": 67}
-_ANY_PHRASE = re.compile("|".join(map(re.escape, _PHRASES)))
+_ANY_PHRASE = re.compile(rf"\b(?:{'|'.join(map(re.escape, _PHRASES))})\b")
 _JOINERS = frozenset(("and", "y"))
 _POINTS = frozenset(("point", "coma", "punto", "comma"))
 _MINUS = frozenset(("minus", "menos", "negative", "negativo", "negativa"))
@@ -40,14 +40,14 @@ _MAX_RUN = 16
 """The longest run of words that is read as one number."""
 
 
-def word_numbers(text: str) -> Iterator[Decimal]:
-    """Every number that a lower-case text without accents says in words."""
-    return (value for value, _, _ in word_mentions(text))
+def is_number_word(word: str) -> bool:
+    """Whether a word without accents and capitals is part of a number that is spelled out."""
+    return word in _SMALL or word in _SCALES
 
 
 @lru_cache(maxsize=8)
 def word_mentions(text: str) -> tuple[tuple[Decimal, int, int], ...]:
-    """`word_numbers`, each with the characters of the run of words it is read from; those of the last eight texts are kept, as numbers and dates ask for them one after the other."""
+    """Every number that a lower-case text without accents says in words, with the characters of the run of words it is read from; those of the last eight texts are kept, as numbers and dates ask for them one after the other."""
     return tuple(_mentions(text))
 
 
@@ -113,13 +113,14 @@ def _pieces(run: list[str], marks: frozenset[str]) -> list[list[str]]:
 
 def _after_point(run: list[str]) -> str:
     """The digits said after a point: ``two five`` and ``veinticinco`` are both 25."""
-    digits = ""
+    digits, before = "", 0
     for word in run:
-        if word not in _SMALL or _SMALL[word] > 99:
+        value = _SMALL.get(word, 100)
+        if value > 99:
             break
-        if digits and digits.endswith("0") and 0 < _SMALL[word] < 10 and len(digits) > 1:
+        if before >= 20 and before % 10 == 0 and 0 < value < 10:
             digits = digits[:-1]  # twenty-five, not 205
-        digits += str(_SMALL[word])
+        digits, before = digits + str(value), value
     return digits
 
 

@@ -86,11 +86,12 @@ async def _answer(number: int, line: bytes, send: Send, defaults: Defaults) -> A
     try:
         record = read_line(line)
         line_id = record.get("id")
+        canonical_json(line_id)  # what cannot be told back is refused before the work
         result = await _send_patiently(send, to_request(record, defaults))
+        return Answer(canonical_json({"id": line_id} | told(result)), ok=result.valid, code="OK" if result.valid else "NOT_VALID")
     except Exception as error:
         failure = failure_from(error)
         return Answer(canonical_json(_failed(number, line_id, failure)), ok=False, code=failure.code)
-    return Answer(canonical_json({"id": line_id} | told(result)), ok=result.valid, code="OK" if result.valid else "NOT_VALID")
 
 
 async def _send_patiently(send: Send, request: GenerationRequest) -> GenerationResult:

@@ -6,9 +6,10 @@ Owns the queue, the slots and the thread. A step is four calls: schedule, run, a
 from __future__ import annotations
 
 import threading
-from collections import deque
-from collections.abc import Callable
+from collections import Counter, deque
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
+from contextlib import AbstractContextManager, contextmanager
 from typing import ParamSpec, Protocol
 
 from service.engine.executor import Executor, Logits, Row
@@ -47,6 +48,7 @@ class Decoder(Protocol):
     @property
     def closed(self) -> bool: ...
     def submit(self, job: Job) -> Future[Completion]: ...
+    def holding(self, adapter: str | None) -> AbstractContextManager[None]: ...
     def close(self) -> None: ...
 
 
@@ -63,6 +65,7 @@ class Engine:
         self._free = list(reversed(range(executor.num_slots)))  # the first ones first
         self._wake = threading.Condition()
         self._retired: set[str] = set()
+        self._held: Counter[str] = Counter()
         self._closed = False
         self._thread = threading.Thread(target=self._loop, name="escribano-engine", daemon=True)
         self._thread.start()
@@ -74,8 +77,8 @@ class Engine:
         with self._wake:
             if self._closed:
                 raise EngineClosed("the engine is closed")
-            if job.adapter is not None and (job.adapter in self._retired or job.adapter not in self.executor.adapters):
-                raise AdapterGone(f"the adapter {job.adapter} is not loaded")
+            if job.adapter is not None and not self._held[job.adapter]:
+                self._check_loaded(job.adapter)
             if len(self._queue) >= self.max_queue:
                 self._drop_waiting()
             if len(self._queue) >= self.max_queue:
@@ -96,6 +99,26 @@ class Engine:
             if digest in self.executor.adapters:
                 self._retired.add(digest)
                 self._wake.notify()
+
+    @contextmanager
+    def holding(self, adapter: str | None) -> Iterator[None]:
+        """Jobs for an adapter are taken while this lasts, retired or not, so that all attempts at a report are made with one. Raises: AdapterGone."""
+        if adapter is None:
+            yield
+            return
+        with self._wake:
+            self._check_loaded(adapter)
+            self._held[adapter] += 1
+        try:
+            yield
+        finally:
+            with self._wake:
+                self._held -= Counter((adapter,))
+                self._wake.notify()
+
+    def _check_loaded(self, adapter: str) -> None:
+        if adapter in self._retired or adapter not in self.executor.adapters:
+            raise AdapterGone(f"the adapter {adapter} is not loaded")
 
     @property
     def closed(self) -> bool:
@@ -171,7 +194,7 @@ class Engine:
                 self._fail(sequence, reason)
 
     def _unload_retired(self) -> None:
-        for digest in self._retired - {sequence.job.adapter for sequence in (*self._queue, *self._running)}:
+        for digest in self._retired - self._held.keys() - {sequence.job.adapter for sequence in (*self._queue, *self._running)}:
             self.executor.unload_adapter(digest)
             self._retired.discard(digest)
 
@@ -195,6 +218,8 @@ class Engine:
 
     def _fail(self, sequence: Sequence, error: BaseException) -> None:
         self._release(sequence)
+        if not isinstance(error, Exception):
+            error = RuntimeError(f"native code panicked: {error!r}")
         if not sequence.result.done() and sequence.result.set_running_or_notify_cancel():
             sequence.result.set_exception(error)
 
@@ -220,6 +245,6 @@ class Engine:
     def _has_work(self) -> bool:
         """Wait for a job; False once the engine is closed."""
         with self._wake:
-            while not (self._queue or self._running or self._retired or self._closed):
+            while not (self._queue or self._running or self._retired - self._held.keys() or self._closed):
                 self._wake.wait()
             return not self._closed

@@ -33,4 +33,9 @@ def executor_for(base: Base, *, num_slots: int, device: str = "cpu", threads: in
         raise CheckpointInvalid(f"{base.path}: without {FILE} on a CPU, and on any other device, torch runs it: pip install -e '.[torch]'") from error
     if device == "cpu":
         torch.set_num_threads(threads or torch_threads())
-    return TorchExecutor(base, num_slots=num_slots, device=device)
+    try:
+        return TorchExecutor(base, num_slots=num_slots, device=device)
+    except (RuntimeError, AssertionError) as error:  # what torch says of a device that it does not know, or that is not there
+        if device == "cpu":
+            raise
+        raise CheckpointInvalid(f"torch cannot use the device {device!r}: {error}") from error

@@ -57,7 +57,7 @@ class AdapterRoot:
     def _look_at(self, path: Path) -> None:
         try:
             now, before = read_adapter(path), self._served.get(path)
-            if before is not None and (before.adapter_id, before.adapter_digest) == (now.adapter_id, now.adapter_digest):
+            if before == now:
                 return
             self._served[path] = self._host.load_adapter(path)
             if before is not None and before.adapter_id != now.adapter_id:

@@ -27,7 +27,7 @@ DOMAIN = "escribano.v1"
 MAX_MESSAGE_BYTES = 600
 MAX_TEXT_BYTES = 300
 MAX_VIOLATIONS_BYTES = 3_600
-"""The violations that fit in this are told one by one; a last one says how many there are more."""
+"""The violations that fit in this are told one by one; of fields a last one says how many there are more."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,6 +31,7 @@ _MODES = {Mode.FREE: pb.DECODING_MODE_FREE, Mode.BACKSTOP: pb.DECODING_MODE_BACK
 _GROUNDINGS = {Grounding.STRICT: pb.GROUNDING_STRICT, Grounding.OFF: pb.GROUNDING_OFF}
 _GROUNDINGS_OF = {pb.GROUNDING_UNSPECIFIED: Grounding.STRICT} | {number: kind for kind, number in _GROUNDINGS.items()}
 _MODES_OF = {pb.DECODING_MODE_UNSPECIFIED: Mode.BACKSTOP} | {number: mode for mode, number in _MODES.items()}
+_GROUNDINGS_TOLD = {number: kind for kind, number in _GROUNDINGS.items()}
 _FINISH = {FinishReason.STOP: pb.FINISH_REASON_STOP, FinishReason.LENGTH: pb.FINISH_REASON_LENGTH, FinishReason.BUDGET_CLOSED: pb.FINISH_REASON_BUDGET_CLOSED}
 _FINISH_OF = {number: reason for reason, number in _FINISH.items()}
 _LEAF_GROUNDINGS: dict[Kind, Any] = {
@@ -171,11 +172,12 @@ def from_result(result: GenerationResult) -> pb.GenerateReportResponse:
 
 
 def to_result(message: pb.GenerateReportResponse) -> GenerationResult:
-    """The result that a response tells of."""
+    """The result that a response tells of; a member of a later version reads as the one that claims least."""
+    ending = FinishReason.BUDGET_CLOSED if message.valid else FinishReason.LENGTH
     return GenerationResult(
         **{name: getattr(message, name) for name in _SAME_NAME},
-        finish_reason=_FINISH_OF[message.finish_reason],
-        grounding=_GROUNDINGS_OF[message.grounding],
+        finish_reason=_FINISH_OF.get(message.finish_reason, ending),
+        grounding=_GROUNDINGS_TOLD.get(message.grounding, Grounding.OFF),
         violations=to_violations(message.violations),
         evidence=tuple(map(to_evidence, message.evidence)),
         adapter_id=message.adapter_id if message.HasField("adapter_id") else None,
@@ -214,10 +216,10 @@ def from_evidence(evidence: Evidence) -> pb.Evidence:
 
 
 def to_evidence(message: pb.Evidence) -> Evidence:
-    """The evidence of a message."""
+    """The evidence of a message; a member of a later version reads as the one that claims least."""
     span = Span(message.span.context_id, message.span.start, message.span.end) if message.HasField("span") else None
     confidence = message.confidence if message.HasField("confidence") else None
-    return Evidence(message.pointer, _LEAF_GROUNDINGS_OF[message.grounding], _STATUSES_OF[message.status], span, confidence)
+    return Evidence(message.pointer, _LEAF_GROUNDINGS_OF.get(message.grounding, "extract"), _STATUSES_OF.get(message.status, Status.UNSUPPORTED), span, confidence)
 
 
 def from_violation(violation: Violation) -> pb.Violation:

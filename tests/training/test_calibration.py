@@ -14,8 +14,8 @@ from service.confidence import UNCALIBRATED, Calibration
 from service.weights.adapters import read_adapter
 from service.weights.checkpoint import EMBEDDED_ADAPTERS
 from training.measure import calibration
-from training.measure.calibration import CannotFit, applied, fit
-from training.measure.trust import calibration_error, trust
+from training.measure.calibration import applied, fit
+from training.measure.trust import CannotFit, calibration_error, trust
 
 
 def drawn(told: Calibration, count: int = 6000) -> list[tuple[float, bool]]:

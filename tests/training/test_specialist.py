@@ -404,9 +404,9 @@ def test_golden_notes_need_no_more_than_text_and_report(run: tuple[Path, Path, P
     good, file, shape = next(read_pairs(at.pairs)), tmp_path / "golden.jsonl", json.loads(schema.read_text())
     backwards = dict(reversed(json.loads(good.report).items()))
     file.write_text(json.dumps({"text": good.text, "gold": backwards}) + "\n\n" + json.dumps(good.to_json()) + "\n")
-    plain, whole = read_golden(file, shape)
+    (_, plain), (line, whole) = read_golden(file, shape)
     assert (plain.question, plain.report, plain.schema, plain.id) == (good.text, good.report, shape, "golden-1")
-    assert whole == replace(good, schema=shape)
+    assert whole == replace(good, schema=shape) and line == 3
     file.write_text(json.dumps({"text": None, "gold": {}}) + "\n")
     with pytest.raises(FileInvalid, match=r"line 1, field 'text'"):
         list(read_golden(file, shape))

@@ -17,7 +17,7 @@ import os
 import shutil
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -27,16 +27,18 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader
 from transformers import MistralConfig, MistralForCausalLM, PreTrainedTokenizerBase, PreTrainedTokenizerFast
 
+from schemas.canonical import digest
 from training.base.growing import grow
 from training.base.induction import write_induction
 from training.base.muon import Muon
 from training.base.objective import losses
 from training.base.stream import CURRICULUM, Notes, Phase
 from training.base.tagging import IGNORED, TagHead
+from training.failures import BaseUnfit
 from training.gates.pairs_file import read_texts
 from training.phrasebook import books_digest
 from training.progress import share_bar
-from training.whole import write_json
+from training.whole import changed_inputs, write_json
 
 LOOKUP_DEPTH = 2 / 3  # of the layers: those below learn what each word is about, the first heads of the next one are shown where to look
 ROPE_THETA = 1e6  # slow rotations, so that contents can be compared from one end of a note to the other
@@ -158,9 +160,9 @@ def pretrain(
 
     ``init``: a base of the same kind and tokenizer, of this size or a smaller one (`training/base/growing.py`), to go on from instead of the initial weights; not looked at when a checkpoint is there.
 
-    Raises: ValueError when it is of another kind.
+    Raises: BaseUnfit when it is of another kind; FileExistsError where ``output`` holds a run that was begun with something else.
     """
-    output.mkdir(parents=True, exist_ok=True)
+    _begin(output, {"tokenizer": digest((tokenizer_path / "tokenizer.json").read_bytes()), "size": plan.size, "seed": plan.seed, "init": init and digest((init / "model.safetensors").read_bytes())})
     torch.manual_seed(plan.seed)
     torch.set_float32_matmul_precision("high")
     tokenizer = PreTrainedTokenizerFast.from_pretrained(tokenizer_path)
@@ -182,17 +184,27 @@ def pretrain(
     return export(model, tokenizer, output / "model", plan, progress, init)
 
 
+def _begin(output: Path, told: dict[str, Any]) -> None:
+    """Note what a run is begun with, and by which books each of its parts is written; refuse to go on with another one's steps."""
+    file = output / "inputs.json"
+    is_begun = (output / "checkpoint" / "progress.json").exists()
+    if is_begun and (changed := changed_inputs(file, told)):
+        raise FileExistsError(f"{output} holds a run that was begun with another {', '.join(changed)}; choose another --output, or delete it")
+    books = json.loads(file.read_text("utf-8"))["wordings"] if is_begun and file.exists() else []
+    write_json(file, told | {"wordings": list(dict.fromkeys([*books, books_digest()]))})
+
+
 def _begin_from(model: MistralForCausalLM, tokenizer: PreTrainedTokenizerBase, init: Path, size: str) -> None:
     theirs, ours = MistralConfig.from_pretrained(init), model.config
     for key in ("prefix_lm", "hidden_size", "num_attention_heads", "head_dim", "rope_parameters"):
         if getattr(theirs, key, None) != getattr(ours, key):
-            raise ValueError(f"{init}: {key} is {getattr(theirs, key, None)}, a base of size {size} has {getattr(ours, key)}")
+            raise BaseUnfit(f"{init}: {key} is {getattr(theirs, key, None)}, a base of size {size} has {getattr(ours, key)}")
     if PreTrainedTokenizerFast.from_pretrained(init).get_vocab() != tokenizer.get_vocab():
-        raise ValueError(f"{init} has another tokenizer")
+        raise BaseUnfit(f"{init} has another tokenizer")
     try:
         grow(model, load_weights(init), theirs)
     except ValueError as error:
-        raise ValueError(f"{init}: its weights are not those of a base of size {size} or less: {error}") from error
+        raise BaseUnfit(f"{init}: its weights are not those of a base of size {size} or less: {error}") from error
 
 
 @dataclass
@@ -302,7 +314,7 @@ class _Log:
 def _save(folder: Path, learner: nn.Module, steps: list[torch.optim.Optimizer], progress: Progress) -> None:
     """Write beside and swap, so that a kill leaves the old checkpoint or the new one."""
     folder.mkdir(parents=True, exist_ok=True)
-    torch.save({"learner": learner.state_dict(), "optimizers": [o.state_dict() for o in steps]}, folder / "state.new")
+    torch.save({"learner": learner.state_dict(), "optimizers": [o.state_dict() for o in steps], "progress": asdict(progress)}, folder / "state.new")
     os.replace(folder / "state.new", folder / "state.pt")
     write_json(folder / "progress.json", asdict(progress))
 
@@ -315,7 +327,7 @@ def _restore(folder: Path, learner: nn.Module, steps: list[torch.optim.Optimizer
         optimizer.load_state_dict(saved)
         for group, rate in zip(optimizer.param_groups, planned, strict=True):
             group["base_lr"] = rate
-    return Progress(**json.loads((folder / "progress.json").read_text()))
+    return Progress(**state["progress"])
 
 
 def export(
@@ -330,7 +342,7 @@ def export(
     config = model.config.to_dict() | {"architectures": ["MistralForCausalLM"], "dtype": "bfloat16"}
     write_json(folder / "config.json", config)
     tokenizer.save_pretrained(folder)
-    facts = {"kind": "base", "wordings": books_digest(), "plan": {k: v if v != math.inf else None for k, v in asdict(plan).items()}, "progress": asdict(progress),
+    facts = {"kind": "base", "wordings": json.loads((folder.parent / "inputs.json").read_text("utf-8"))["wordings"], "plan": {k: v if v != math.inf else None for k, v in asdict(plan).items()}, "progress": asdict(progress),
              "parameters": sum(p.numel() for p in model.parameters())}  # fmt: skip
     if init is not None:
         facts["init"] = json.loads((init / "metadata.json").read_text())
@@ -341,7 +353,3 @@ def export(
 def load_weights(folder: Path) -> dict[str, Tensor]:
     """The exported tensors, for inspection and tests."""
     return load_file(folder / "model.safetensors")
-
-
-def with_budget(plan: PretrainPlan, tokens: float | None, minutes: float | None) -> PretrainPlan:
-    return replace(plan, tokens=tokens or plan.tokens, minutes=minutes or plan.minutes)

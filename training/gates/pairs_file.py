@@ -17,6 +17,7 @@ from training.notes.synthesize import ContextItem, Pair
 from training.whole import write_whole
 
 _TEXTS = ("id", "lang", "register", "question", "report")
+_NOTE = ("text", "gold", "id", "lang", "style")
 _FIELDS = (*_TEXTS, "schema_id", "schema", "context", "marks")
 
 
@@ -57,20 +58,22 @@ def read_pairs(path: Path) -> Iterator[Pair]:
         yield _pair(path, number, row)
 
 
-def read_golden(path: Path, schema: dict[str, Any]) -> Iterator[Pair]:
-    """Hand-made pairs of a schema: lines of a pair's fields, or ``{"text": what somebody wrote, "gold": the right report}``, whose members may stand in any order.
+def read_golden(path: Path, schema: dict[str, Any]) -> Iterator[tuple[int, Pair]]:
+    """Hand-made pairs of a schema, each with its line's number: lines of a pair's fields, or ``{"text": what somebody wrote, "gold": the right report}``, whose members may stand in any order.
 
     Raises: FileInvalid naming line and field; OSError.
     """
     for number, row in _rows(path):
         if "gold" not in row:
-            yield replace(_pair(path, number, row), schema_id=None, schema=schema)
+            yield number, replace(_pair(path, number, row), schema_id=None, schema=schema)
             continue
-        for field in ("text", "id", "lang"):
-            if not isinstance(row.get(field, "" if field != "text" else None), str):
+        for field in row.keys() - set(_NOTE):
+            raise FileInvalid(path, number, field, f"unknown; a note has {', '.join(_NOTE)}")
+        for field in ("text", *(row.keys() - {"gold"})):
+            if not isinstance(row.get(field), str):
                 raise FileInvalid(path, number, field, "missing or not a text")
         report = canonical_json(in_schema_order(row["gold"], schema))
-        yield Pair(row.get("id", f"{path.stem}-{number}"), None, row.get("lang", "en"), "golden", row["text"], report, schema=schema)
+        yield number, Pair(row.get("id", f"{path.stem}-{number}"), None, row.get("lang", ""), "golden", row["text"], report, schema=schema)
 
 
 def read_texts(path: Path) -> list[str]:

@@ -34,6 +34,7 @@ from training.measure.reliability import Bench, Models, Timing, Weights, show, w
 from training.measure.rows import Evaluation, Row
 from training.measure.slices import DEFAULT_SEED, NOTES_SCHEMA_ID, SLICES, Slice, hand_written, synthetic
 from training.progress import bar
+from training.whole import write_whole
 
 CACHE = Path("runs/bench")
 LATENCY_COUNT = 20
@@ -116,18 +117,15 @@ def measured(
 
 
 def _read(cell: Cell, file: Path) -> Evaluation:
-    head, *rows = (json.loads(line) for line in file.read_text("utf-8").splitlines())
+    head, *rows = (json.loads(line) for line in file.read_text("utf-8").split("\n") if line)
     return Evaluation(cell.slice, cell.writer, cell.mode.value, tuple(map(Row.from_json, rows)), head["elapsed_s"])
 
 
 def _write(found: Evaluation, file: Path) -> None:
-    """Write beside, then rename: a kill leaves no half of a cell."""
+    """A kill leaves no half of a cell."""
     head = {"elapsed_s": found.elapsed_s, "slice": found.slice.name, "writer": found.writer, "mode": found.mode}
     lines = (json.dumps(row, ensure_ascii=False) + "\n" for row in (head, *(row.to_json() for row in found.rows)))
-    file.parent.mkdir(parents=True, exist_ok=True)
-    beside = file.with_suffix(".part")
-    beside.write_text("".join(lines), "utf-8")
-    beside.replace(file)
+    write_whole(file, lines)
 
 
 def timings(

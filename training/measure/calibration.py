@@ -28,17 +28,13 @@ from service.weights.checkpoint import EMBEDDED_ADAPTERS, read_base
 from training.measure.evaluate import Decoding, evaluate, loaded_writer, token_counter
 from training.measure.rows import Evaluation
 from training.measure.slices import Slice, SliceName, synthetic
-from training.measure.trust import Judged, columns, trust
+from training.measure.trust import CannotFit, Judged, columns, trust
 from training.progress import bar
 from training.whole import write_json
 
 DEFAULT_SEED = 40_001
 """Other notes than those that are measured on."""
 MOST_TEMPERATURE = 20.0
-
-
-class CannotFit(ValueError):
-    """The reports do not tell what a confidence is worth: every leaf is right, or every one is wrong."""
 
 
 def fit(judged: Judged, now: Calibration) -> Calibration:

@@ -164,7 +164,7 @@ async def _row(generator: ReportGenerator, pair: Pair, recipe: _Recipe) -> Row:
 
 def _judged(pair: Pair, result: GenerationResult, recipe: _Recipe) -> Row:
     violations = SecondJudge(schema_of(pair)).check(result.report_json).violations
-    valid = result.finish_reason is FinishReason.STOP and not violations
+    valid = result.finish_reason is not FinishReason.LENGTH and not violations
     unaided = result.num_interventions == 0 and result.num_attempts == 1
     return Row(
         pair_id=pair.id,

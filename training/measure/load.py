@@ -135,7 +135,7 @@ def markdown(crowds: Sequence[Crowd], arrivals: Arrivals, file_bytes: int, facts
         "# Load", "", f"Made by `{facts['command']}` on {facts['cpu_count']} CPU cores, values from the text only, {NUM_IN_FLIGHT} in flight.", "",
         "## Many adapters", "", f"Copies of the shipped adapter, whose file has {file_bytes / 1e6:.2f} MB, taking turns. *each*: what loading one adds to the resident memory.", "",
         markdown_table(("adapters", "n", "reports/s", "each", "memory at the end"), rows), "",
-        f"{many.num_adapters} adapters in flight write {1 - many.reports_per_s / one.reports_per_s:.0%} fewer reports a second than one.", "",
+        f"{many.num_adapters} adapters taking turns write {1 - many.reports_per_s / one.reports_per_s:.0%} fewer reports a second than one.", "",
         "## At half the load", "", "Reports that arrive at random at half the rate above; seconds from arrival to answer.", "",
         markdown_table(("reports/s", "n", "p50 (s)", "p99 (s)", "p99 / p50"), [(f"{arrivals.rate:.2f}", str(arrivals.n), f"{arrivals.p50_s:.3f}", f"{arrivals.p99_s:.3f}", f"{arrivals.p99_s / arrivals.p50_s:.1f}")]), "",
     ))  # fmt: skip

@@ -55,7 +55,7 @@ def hand_written(path: Path) -> Slice:
 
     Raises: FileInvalid naming line and field; OSError.
     """
-    lines = enumerate(path.read_text("utf-8").splitlines(), 1)
+    lines = enumerate(path.read_text("utf-8").split("\n"), 1)  # not at U+2028, which JSON may hold
     found = tuple(_note(path, number, line) for number, line in lines if line.strip())
     if not found:
         raise FileInvalid(path, 1, "", "no notes in the file")

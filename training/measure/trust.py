@@ -19,6 +19,10 @@ NUM_GROUPS = 15
 COVERAGE = 0.9
 
 
+class CannotFit(ValueError):
+    """The reports do not tell what a confidence is worth: no value was told, or every one is right, or every one is wrong."""
+
+
 @dataclass(frozen=True, slots=True)
 class Trust:
     """Shares of `num_leaves` leaves: right; right of the nine in ten with the highest confidence and of the others; and the expected calibration error."""
@@ -48,6 +52,7 @@ def calibration_error(judged: Judged, num_groups: int = NUM_GROUPS) -> float:
 
 
 def columns(judged: Judged) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
-    """Confidences and verdicts (1.0: right), (leaves,) each, of at least one leaf."""
-    assert judged, "no leaves to judge"
+    """Confidences and verdicts (1.0: right), (leaves,) each, of at least one leaf. Raises: CannotFit without any."""
+    if not judged:
+        raise CannotFit("no value was told, so there is nothing to learn a confidence from")
     return np.array([sure for sure, _ in judged]), np.array([right for _, right in judged], dtype=np.float64)

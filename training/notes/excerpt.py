@@ -32,7 +32,7 @@ def note(rng: random.Random, book: Phrasebook) -> tuple[Text, Facts, str]:
     """An excerpt: (text, the facts that may be asked for, register). A fact that may be asked for and is not told is None or an empty list."""
     told = _drawn_parts(rng)
     facts = world.draw(rng, book)
-    while not all(any(facts[name] not in (None, []) for name in PARTS[part][0]) for part in told):
+    while not all(_is_told(facts, part) for part in told):
         facts = world.draw(rng, book)
     kept = {name for part in told for name in PARTS[part][0]}
     facts |= {name: _silent(facts[name]) for names, _ in PARTS.values() for name in names if name not in kept}
@@ -53,6 +53,13 @@ def note(rng: random.Random, book: Phrasebook) -> tuple[Text, Facts, str]:
 def _drawn_parts(rng: random.Random) -> Iterable[str]:
     """One part of a note, or two."""
     return set(rng.choices(list(PARTS), [weight for _, weight in PARTS.values()], k=rng.choice((1, 1, 2))))
+
+
+def _is_told(facts: Facts, part: str) -> bool:
+    """Whether there is something to tell; of an approval that nobody is waited for notes say nothing, mostly."""
+    if part == "approval":
+        return facts[part]["status"] != "pending" or bool(facts[part]["approver"])
+    return any(facts[name] not in (None, []) for name in PARTS[part][0])
 
 
 def _silent(value: object) -> object:

@@ -58,7 +58,8 @@ def noise_clause(speaker: Speaker, facts: Facts) -> Text:
 def distractor(speaker: Speaker, facts: Facts) -> Text:
     """Another agent's figures, an earlier period's, or a plan's."""
     rng, book = speaker.rng, speaker.book
-    month = rng.choice([m for m in range(1, 13) if not facts["start"].month <= m <= facts["end"].month] or [1])
+    first, last = (12 * day.year + day.month - 1 for day in (facts["start"], facts["end"]))
+    month = rng.choice([m for m in range(1, 13) if all((m - 1 - at) % 12 for at in range(first, last + 1))] or [1])
     day = facts["start"] - dt.timedelta(days=rng.randrange(5, 200))
     currency = facts["cost"]["currency"] if facts.get("cost") and rng.random() < 0.7 else rng.choice(forms.CURRENCIES)
     slots = {

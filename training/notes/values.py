@@ -13,7 +13,7 @@ import math
 import random
 import re
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from decimal import Decimal
 from functools import cache
 
@@ -28,6 +28,7 @@ _NAME_LOCALES = {
            Locale.SV, Locale.NO, Locale.NL, Locale.CS, Locale.DA, Locale.HU, Locale.IS, Locale.ET, Locale.ES),
     "es": (Locale.ES, Locale.ES, Locale.ES_MX, Locale.ES_MX, Locale.ES_MX, Locale.PT_BR, Locale.IT, Locale.FR, Locale.EN, Locale.DE),
 }  # fmt: skip
+_JUNK = re.compile(r"[?()/;Ã]|&\w+;|formerly")
 _DRAWN = re.compile(r"\{(" + "|".join(DRAWN) + r")\}")
 _HELDOUT_SHARE = 6  # one surname in six is kept for measuring
 _SYLLABLES = ["ka", "lo", "mi", "ter", "van", "sel", "dor", "ni", "ra", "po", "tu", "ben", "cla", "shi", "ro", "ez", "lin", "fa", "gra", "mon", "pi", "xa", "qui", "ol", "ber", "ti", "ya", "zu", "hen", "wo", "kri", "pla", "ste", "ña", "cho", "lle", "ri", "am", "ik", "oro", "una", "thi", "ngu", "yen", "ob", "ade", "ola", "chi", "dze", "wa", "mba", "nko", "siw", "ska", "ova", "eva", "ric", "son", "sen", "tte", "ieu", "oux", "gar", "tch"]  # fmt: skip
@@ -45,21 +46,26 @@ def name_pool(lang: str, split: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
     surnames: set[str] = set()
     for i, locale in enumerate(dict.fromkeys(_NAME_LOCALES[lang])):
         person = Generic(locale, seed=1000 + i).person
-        given.update(person.first_name() for _ in range(400))
-        surnames.update(person.last_name() for _ in range(700))
+        given.update(_tidy(person.first_name() for _ in range(400)))
+        surnames.update(_tidy(person.last_name() for _ in range(700)))
     chosen = {s for s in surnames if in_heldout_pool(s) == (split == "heldout")}
     return tuple(sorted(given)), tuple(sorted(chosen))
 
 
+def _tidy(names: Iterable[str]) -> Iterator[str]:
+    """Without what the library's lists hold by mistake: queries, remarks in brackets, entities, letters decoded twice."""
+    return (name.strip() for name in names if not _JUNK.search(name))
+
+
 @cache
 def place_pool(lang: str, split: str) -> tuple[str, ...]:
-    cities = {c for i, loc in enumerate(_NAME_LOCALES[lang]) for a in [Address(loc, seed=i)] for c in (a.city() for _ in range(150))}
+    cities = {c for i, loc in enumerate(_NAME_LOCALES[lang]) for a in [Address(loc, seed=i)] for c in _tidy(a.city() for _ in range(150))}
     return tuple(sorted(c for c in cities if in_heldout_pool(c) == (split == "heldout")))
 
 
 @cache
 def company_pool(lang: str, split: str) -> tuple[str, ...]:
-    names = {c for i, loc in enumerate(_NAME_LOCALES[lang]) for f in [Finance(loc, seed=i)] for c in (f.company() for _ in range(150))}
+    names = {c for i, loc in enumerate(_NAME_LOCALES[lang]) for f in [Finance(loc, seed=i)] for c in _tidy(f.company() for _ in range(150))}
     return tuple(sorted(c for c in names if in_heldout_pool(c) == (split == "heldout")))
 
 

@@ -11,7 +11,7 @@ import itertools
 import json
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -106,18 +106,18 @@ EXPECTED = (SchemaRefused, SchemaUnfit, SpecialistFailed, TeacherUnreachable)
 
 
 def specialist(schema: Path, name: str, output: Path, plan: SpecialistPlan, *, base: str | None = None, book: Path | None = None, golden: Path | None = None,
-               notes: Path | None = None, teacher: Teacher | None = None, say: Say = print) -> Places:  # fmt: skip
+               notes: Sequence[Path] = (), teacher: Teacher | None = None, say: Say = print) -> Places:  # fmt: skip
     """Make a specialist for the schema of a file.
 
     ``base`` None is the shipped one. ``book``: a field book to train on beside or instead of what the schema's titles give. ``golden``: hand-made pairs that go
-    through the same gates and are trained on too. ``notes``: texts that no pair may quote. ``teacher``: says each note once more in other words.
+    through the same gates and are trained on too. ``notes``: files of texts that no pair may quote. ``teacher``: says each note once more in other words.
     Raises: SchemaRefused, SchemaUnfit, PhrasebookError, FileInvalid, SpecialistFailed, TeacherUnreachable, OSError.
     """
     if not _NAME.fullmatch(name) or name == "base":
         raise SpecialistFailed(f"--name {name!r}: small letters, digits, '_' and '-' with a letter first, and not 'base', which asks for the base itself")
     at = Places(output, name)
     specialty = Specialty.read(name, _admitted(schema), book)
-    inputs = _inputs(specialty, plan, base, teacher, {"field book": book, "golden": golden, "notes": notes})
+    inputs = _inputs(specialty, plan, base, teacher, {"field book": book, "golden": golden}) | {"notes": [digest(path.read_text("utf-8")) for path in notes]}
     _same_inputs(at, inputs)
     stages = (
         Stage("pairs", at.card, lambda: _make_pairs(at, specialty, plan, golden, notes, teacher, say)),
@@ -161,14 +161,15 @@ def drawn(specialty: Specialty, split: str, seed: int, wording: str, count: int)
     return itertools.islice(specialty.pairs(split, seed, wording), count)
 
 
-def _make_pairs(at: Places, specialty: Specialty, plan: SpecialistPlan, golden: Path | None, notes: Path | None, teacher: Teacher | None, say: Say) -> None:
+def _make_pairs(at: Places, specialty: Specialty, plan: SpecialistPlan, golden: Path | None, notes: Sequence[Path], teacher: Teacher | None, say: Say) -> None:
     """Pairs that passed the gates, as many as the plan asks for, the golden ones, and what a teacher made of all of them."""
-    texts = read_texts(notes) if notes else []
-    own = list(read_golden(golden, specialty.admitted.schema)) if golden else []
+    texts = [text for path in notes for text in read_texts(path)]
+    line_of = {id(pair): (line, pair) for line, pair in read_golden(golden, specialty.admitted.schema)} if golden else {}
+    own = [pair for _, pair in line_of.values()]
     judged = curate(own, texts)
     if judged.refused:
         first = judged.refused[0]
-        line = next((number for number, pair in enumerate(own, 1) if pair is first.pair), 0)
+        line, _ = line_of[id(first.pair)]
         raise SpecialistFailed(f"{golden}: line {line}, pair {first.pair_id!r}, is refused by the gate {first.gate!r}: {first.why}")
     count = round(plan.pairs / (1 - _MOST_REFUSED))
     found = curate(itertools.chain(own, tracked(drawn(specialty, "train", plan.seed, "train", count), count, "pairs")), texts)
@@ -219,12 +220,12 @@ def _valid(specialty: Specialty, seed: int, wording: str, count: int) -> Iterato
 
 def _calibrate(at: Places, specialty: Specialty, plan: SpecialistPlan, base: str | None) -> None:
     """Fit the adapter's confidences on notes that are not measured on; where there is nothing to fit they stay as they are, and the file says why."""
-    from training.measure import calibration
+    from training.measure import calibration, trust
 
     notes = slices(specialty, -(-plan.eval_count // 2), calibration.DEFAULT_SEED)
     try:
         told = asdict(calibration.main(base=base, adapter=at.adapter, notes=notes, device=plan.device, threads=plan.threads))
-    except calibration.CannotFit as error:
+    except trust.CannotFit as error:
         told = {"not fitted": str(error)}
     write_json(at.calibration, told)
 
@@ -264,7 +265,7 @@ def report(admitted: AdmittedSchema, facts: dict[str, Any], rows: list[dict[str,
     ours = {row["slice"]: row["by_field"] for row in rows if row["writer"] == at.name}
     fields = markdown_table(
         ["field", *(name.replace("_", " ") for name in ours)],
-        [[f"`{path}`", *(f"{found[path]['accuracy']:.3f} (n {found[path]['either']})" if path in found else "" for found in ours.values())]
+        [[f"`{path}`", *(f"{found[path]['accuracy']:.3f} (n {found[path]['either']})" if path in found and found[path]["either"] else "" for found in ours.values())]
          for path in sorted({path for found in ours.values() for path in found})],
     )  # fmt: skip
     use = (

@@ -23,13 +23,20 @@ from datasets import Dataset
 from huggingface_hub import snapshot_download
 from peft import LoraConfig, prepare_model_for_kbit_training
 from torch import Tensor
-from transformers import AutoModelForCausalLM, AutoTokenizer, BitsAndBytesConfig, PreTrainedTokenizerBase
+from transformers import (
+    AutoModelForCausalLM,
+    AutoTokenizer,
+    BitsAndBytesConfig,
+    PreTrainedTokenizerBase,
+    TrainerCallback,
+)
 from trl import SFTConfig, SFTTrainer  # type: ignore[attr-defined]
 
 from training.base.encode import PairEncoder
 from training.base.objective import completion_loss, losses
 from training.base.pretrain import compiled_layers
 from training.base.tagging import IGNORED, UNTAGGED
+from training.failures import PairsUnfit
 from training.notes.synthesize import Pair
 from training.whole import changed_inputs, write_json
 
@@ -74,7 +81,7 @@ class FinetunePlan:
 
 
 def dataset(tokenizer: PreTrainedTokenizerBase, pairs: Iterable[Pair], max_length: int, asking: dict[str, Any] | None = None) -> tuple[Dataset, int]:
-    """Token ids with the loss on the report only, and a tag for each; returns (dataset, number of pairs too long to use)."""
+    """Token ids with the loss on the report only, and a tag for each; returns (dataset, number of pairs too long to use). Raises: PairsUnfit when none is left."""
     encode = PairEncoder(tokenizer, asking=asking)
     rows: list[dict[str, list[Any]]] = []
     too_long = 0
@@ -85,6 +92,8 @@ def dataset(tokenizer: PreTrainedTokenizerBase, pairs: Iterable[Pair], max_lengt
             continue
         labels = [t if kept else IGNORED for t, kept in zip(encoded.token_ids, encoded.completion_mask, strict=True)]
         rows.append({"input_ids": encoded.token_ids, "labels": labels, "tags": encoded.tags})
+    if not rows:
+        raise PairsUnfit(f"all {too_long} pairs are longer than {max_length} tokens; give a larger --max-length" if too_long else "there are no pairs")
     return Dataset.from_list(rows), too_long
 
 
@@ -191,13 +200,14 @@ def finetune(base: str, pairs: Iterable[Pair], output: Path, plan: FinetunePlan,
     trainer.lesson_weight = plan.lesson_weight
     if plan.compiled:
         trainer.compiled = compiled_layers(trainer.model.get_base_model(), device)  # type: ignore[union-attr, operator]
-    began = time.monotonic()
+    spent = _Spent(work / "spent.json")
+    trainer.add_callback(spent)
     result = trainer.train(resume_from_checkpoint=last_checkpoint(work))
     facts = {
         "examples": examples_of(pairs),
         "kind": "adapter", "adapter_id": output.name, "schema_id": schema_id, "schema_digest": schema_digest, "base_digest": base_digest(folder),
         "rank": plan.rank, "lora_alpha": plan.lora_alpha, "plan": asdict(plan), "pairs": len(data), "pairs_too_long": too_long, "data_hash": data_hash,
-        "processes": trainer.accelerator.num_processes, "steps": trainer.state.global_step, "train_loss": result.training_loss, "minutes": round((time.monotonic() - began) / 60, 2),
+        "processes": trainer.accelerator.num_processes, "steps": trainer.state.global_step, "train_loss": result.training_loss, "minutes": round(spent.seconds() / 60, 2),
         "num_parameters": _num_trainable(trainer.model),
     }  # fmt: skip
     if trainer.is_world_process_zero():
@@ -216,6 +226,21 @@ def _begin(output: Path, work: Path, told: dict[str, Any]) -> None:
         raise FileExistsError(f"{output} holds a run that was begun with another {', '.join(changed)}; choose another --output, or delete it")
     if os.environ.get("RANK", "0") == "0":  # of several processes the first one writes
         write_json(begun, told)
+
+
+class _Spent(TrainerCallback):
+    """The seconds of a run, those before it was killed included."""
+
+    def __init__(self, file: Path) -> None:
+        self._file, self._began = file, time.monotonic()
+        self._before = float(json.loads(file.read_text("utf-8"))) if file.exists() else 0.0
+
+    def seconds(self) -> float:
+        return self._before + time.monotonic() - self._began
+
+    def on_save(self, *_: Any, **__: Any) -> None:
+        if os.environ.get("RANK", "0") == "0":
+            write_json(self._file, self.seconds())
 
 
 def last_checkpoint(work: Path) -> str | None:
