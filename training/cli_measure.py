@@ -220,6 +220,7 @@ def rank_table(
     least_steps: Annotated[int, typer.Option(min=1, help="With few pairs, as many passes over them as make so many steps.")] = 60,
     eval_count: Annotated[int, typer.Option(min=1, help="Notes of each slice that an adapter is measured on.")] = 100,
     notes: Annotated[list[Path] | None, typer.Option("--notes", help="Hand-written notes to measure on too; may be given several times.", exists=True, dir_okay=False)] = None,
+    source: Annotated[Path | None, typer.Option("--input", "-i", help="Pairs to learn from, JSON lines; unset: drawn.", exists=True, dir_okay=False)] = None,
     seed: Seed = 1,
     compiled: Compiled = False,
     device: Device = "cpu",
@@ -239,7 +240,7 @@ def rank_table(
 
     unset = scaling.Grid()
     grid = scaling.Grid(
-        tuple(ranks or unset.ranks), tuple(rates or unset.rates), tuple(sorted(counts or unset.counts)), least_steps, eval_count, tuple(notes or ()), seed, device, threads, compiled
+        tuple(ranks or unset.ranks), tuple(rates or unset.rates), tuple(sorted(counts or unset.counts)), least_steps, eval_count, tuple(notes or ()), source, seed, device, threads, compiled
     )
     with failures_shown(*SETUP_ERRORS, scaling.RowsOfAnother):
         scaling.main(base=base, output=output, grid=grid)

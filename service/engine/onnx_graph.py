@@ -177,10 +177,11 @@ def _normed(g: _Graph, hidden: str, added: str, weight: str, eps: float) -> tupl
 
 
 def write_graph(folder: Path) -> Path:
-    """Write a base's graph beside its weights. Raises: CheckpointInvalid for what is no base that is run."""
+    """Write a base's graph beside its weights, whole. Raises: CheckpointInvalid for what is no base that is run."""
     file = folder / FILE
-    onnx.save(build(ModelConfig.from_json(read_json(folder / "config.json"), folder / "config.json")), file)
-    return file
+    beside = file.with_suffix(".part")
+    onnx.save(build(ModelConfig.from_json(read_json(folder / "config.json"), folder / "config.json")), beside)
+    return beside.replace(file)
 
 
 if __name__ == "__main__":

@@ -12,9 +12,11 @@ from pathlib import Path
 
 import pytest
 
+from service.evidence import Status
 from service.pb.escribano.v1 import report_pb2 as pb
-from service.request import LIMITS
-from service.rpc import generate_stubs
+from service.request import LIMITS, Grounding
+from service.result import FinishReason
+from service.rpc import generate_stubs, wire
 from service.rpc.generate_stubs import PROTO, ROOT
 from tests.fakes import RESULT
 from tests.service.harness import serving
@@ -28,6 +30,19 @@ with grpc.insecure_channel(sys.argv[1]) as channel:
     response = stub.GenerateReport(pb.GenerateReportRequest(question="Hi", schema_id="agent_status"), timeout=10)
     print(json.dumps([response.report_json, response.valid, pb.FinishReason.Name(response.finish_reason)]))
 """
+
+
+def test_members_of_a_later_version_claim_least() -> None:
+    """The proto's promise: a value you do not know is treated as UNSPECIFIED."""
+    message = wire.from_result(RESULT)
+    message.finish_reason, message.grounding = 99, 99  # type: ignore[assignment]
+    message.evidence.add(pointer="/a", grounding=99, status=99)  # type: ignore[arg-type]
+    read = wire.to_result(message)
+    assert (read.finish_reason, read.grounding, read.valid) == (FinishReason.BUDGET_CLOSED, Grounding.OFF, True)
+    assert (read.evidence[-1].grounding, read.evidence[-1].status) == ("extract", Status.UNSUPPORTED)
+    message.valid = message.native_valid = False
+    del message.evidence[:]
+    assert wire.to_result(message).finish_reason is FinishReason.LENGTH
 
 
 @pytest.mark.asyncio

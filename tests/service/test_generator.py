@@ -209,6 +209,7 @@ async def test_a_report_that_breaks_a_checked_keyword_is_decoded_again(scripted:
     again = [f for f in found if f.num_attempts > 1]
     assert again and not any(f.native_valid for f in again)
     assert all(f.num_forward_passes > f.num_attempts for f in again), "the work of every attempt is told"
+    assert all(f.num_forced_tokens > f.num_completion_tokens // 4 for f in again), "what was forced in an earlier attempt and kept is counted"
 
 
 async def test_every_repeated_item_is_replaced_and_what_stood_before_it_is_kept(scripted: tuple[Generator, RandomExecutor], monkeypatch: Any) -> None:

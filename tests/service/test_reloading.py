@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -57,6 +58,17 @@ def test_new_changed_and_missing_adapters(opened: tuple[Generator, Callable[[], 
     with pytest.raises(AdapterUnknown) as caught:
         text_with(generator, "first")
     assert "second" in str(caught.value)
+
+
+def test_what_is_changed_beside_the_weights_is_served_too(opened: tuple[Generator, Callable[[], None]], root: Path) -> None:
+    generator, reload = opened
+    (before,) = generator.adapters
+    file = root / "first" / "metadata.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"examples": ["{}"]}))
+    reload()
+    (after,) = generator.adapters
+    assert after.adapter_digest == before.adapter_digest and after.examples == ("{}",) != before.examples
+    text_with(generator, "first")
 
 
 def test_what_cannot_be_loaded_leaves_what_is_served(

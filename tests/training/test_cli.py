@@ -14,6 +14,7 @@ from typer.testing import CliRunner, Result
 
 from training import runs
 from training.cli import app
+from training.failures import PairsUnfit
 from training.gates.pairs_file import read_pairs
 from training.measure import scaling
 from training.notes.synthesize import pair
@@ -119,6 +120,10 @@ def test_a_curation_s_report_shows_what_was_refused_and_why(tmp_path: Path) -> N
     told, lines = report.read_text(), [json.loads(line) for line in report.with_name("refused.refusals.jsonl").read_text().splitlines()]
     assert "11 kept" in told and "| `valid` | The report is valid for the validator that serves. | 1 |" in told and "**mine**: " in told
     assert [line["gate"] for line in lines].count("duplicate") == 11
+    for card in (tmp_path / "kept.md", tmp_path / "card.json"):  # the JSON beside it is the output; or it is its own JSON
+        output = tmp_path / "kept.json"
+        refused = run("curate", "--input", source, "--output", output, "--card", card)
+        assert refused.exit_code == 2 and "--card" in refused.output and not output.exists()
     again = run("curate", "--input", source, "--output", tmp_path / "kept.jsonl", "--report", source)
     assert again.exit_code == 2 and "another file of this run" in again.stderr and source.read_text().startswith('{"id"')
     mine = next(line for line in lines if line["id"] == "mine")
@@ -171,7 +176,7 @@ def test_the_schema_of_pairs_is_the_one_they_share() -> None:
     some = pair("agent_status", "train", "1:0")
     assert runs.only_schema(some) == "agent_status"
     for bad in ([], pair("generated", "train", "1:0"), [*some, *pair("generated", "train", "1:0")]):
-        with pytest.raises(runs.PairsUnfit):
+        with pytest.raises(PairsUnfit):
             runs.only_schema(bad)
 
 
@@ -261,7 +266,7 @@ def test_a_run_begun_with_another_plan_is_not_taken_for_this_one(tmp_path: Path,
 
 def test_the_pairs_of_a_full_run_are_curated(tmp_path: Path) -> None:
     at = runs.Places(tmp_path)
-    runs.make_pairs(at.pairs, at.card, 10, 1, None)
+    runs.make_pairs(at.pairs, at.card, 10, 1, ())
     assert len(list(read_pairs(at.pairs))) == 10
     assert "10 pairs kept" in at.card.read_text()
 
@@ -282,9 +287,13 @@ def test_the_rank_table_trains_and_measures_each_once(tmp_path: Path, monkeypatc
     grid = scaling.Grid(ranks=(4, 8), rates=(0.001, 0.002), counts=(8, 24), least_steps=2)
     for _ in range(2):
         points = scaling.main(base=tmp_path, output=tmp_path / "ranks", grid=grid)
-    for other in (replace(grid, eval_count=7), replace(grid, notes=(tmp_path / "notes.jsonl",))):
+    (tmp_path / "notes.jsonl").write_text("")
+    runs.make_pairs(tmp_path / "pairs.jsonl", tmp_path / "card.md", 30, 2, ())
+    for other in (replace(grid, eval_count=7), replace(grid, notes=(tmp_path / "notes.jsonl",)), replace(grid, source=tmp_path / "pairs.jsonl")):
         with pytest.raises(scaling.RowsOfAnother, match="another run"):
             scaling.main(base=tmp_path, output=tmp_path / "ranks", grid=other)
+    with pytest.raises(PairsUnfit, match=r"pairs\.jsonl: 30 pairs pass the gates, 31 are asked for"):
+        scaling.main(base=tmp_path, output=tmp_path / "others", grid=replace(grid, counts=(31,), source=tmp_path / "pairs.jsonl"))
     (tmp_path / "model.safetensors").write_bytes(b"another base")
     with pytest.raises(scaling.RowsOfAnother, match="another run"):
         scaling.main(base=tmp_path, output=tmp_path / "ranks", grid=grid)

@@ -12,7 +12,8 @@ from transformers import MistralForCausalLM
 
 from service.weights.checkpoint import EMBEDDED_BASE, read_base
 from training.base import pretrain
-from training.base.pretrain import ModelSize, PretrainPlan, load_weights, lr_share
+from training.base.export import load_weights
+from training.base.pretrain import ModelSize, PretrainPlan, lr_share
 from training.base.stream import Phase
 
 PLAN = PretrainPlan(size="tiny", tokens=4_000, num_workers=0, warmup_tokens=500, curriculum=(Phase(0.5, {"echo": 1.0}, 1024, 128), Phase(1.0, {"copying": 1.0}, 1024, 256)))

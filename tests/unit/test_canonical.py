@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import time
 from typing import Any
 
 import pytest
@@ -77,6 +78,20 @@ def test_what_json_cannot_hold_is_refused(value: Any) -> None:
 def test_the_reader_is_strict(text: str, reason: str) -> None:
     with pytest.raises(JsonInvalid, match=reason):
         parse_json(text)
+
+
+def test_a_string_that_never_ends_is_refused_in_no_time() -> None:
+    began = time.process_time()
+    with pytest.raises(JsonInvalid, match="not JSON"):
+        parse_json('"' + '\\"' * 128_000)
+    assert time.process_time() - began < 2  # 0.01 s on an idle core
+
+
+@pytest.mark.parametrize("number", [10**399, -(10**398)])
+def test_the_longest_integer_that_is_read_is_written(number: int) -> None:
+    assert parse_json(canonical_json(number)) == number
+    with pytest.raises(JsonInvalid, match="characters"):
+        canonical_json(number * 10)
 
 
 def test_the_reader_keeps_integers_and_decimals_apart() -> None:

@@ -17,6 +17,7 @@ MISTAKABLE = {"USD", "EUR", "GBP", "PEN", "MXN", "BRL"}
         ("it cost $418.60", "USD MXN"), ("US$ 12", "USD"), ("u$s 12", "USD"), ("MX$300", "MXN"), ("MXN300", "MXN"), ("300 pesos", "MXN"), ("R$ 99,90", "BRL"), ("99 reais", "BRL"),
         ("S/ 120", "PEN"), ("s/. 120,5", "PEN"), ("doce soles", "PEN"), ("4.2k €", "EUR"), ("12EUR", "EUR"), ("EUR12", "EUR"), ("cuatro euros", "EUR"), ("£0.07", "GBP"), ("nine pounds", "GBP"),
         ("tres LIBRAS", "GBP"), ("dólares", "USD"), ("S/ 120 and 3 dollars", "PEN USD"), ("an open question", ""), ("the console resolved it", ""), ("reality", ""), ("", ""), ("dolarizado", ""),
+        ("a pen test in real time, won; try again, Bob: a pound of it", ""), ("120 pen", "PEN"), ("cost (PEN)", "PEN"), ("doscientos reales", "BRL"), ("3k de sol", "PEN"), ("R. Real", ""),
     ],
 )  # fmt: skip
 def test_a_currency_is_named_by_code_sign_or_word(text: str, codes: str) -> None:

@@ -138,6 +138,12 @@ def test_what_only_looks_like_it_is_no_evidence(text: str, report: dict[str, Any
     assert (found.status, cut) == (status, None)
 
 
+def test_a_value_without_letters_stands_nowhere() -> None:
+    schema = {"type": "object", "properties": {"code": {"type": "string", "pattern": "^[A-Z]{0,3}$"}}}
+    (found,) = attest({"code": ""}, schema, {QUESTION: "some text"})
+    assert (found.status, found.span) == (Status.UNSUPPORTED, None)
+
+
 def test_of_several_readings_the_first_is_taken_where_there_is_no_neighbour() -> None:
     assert one("seven 1 seven 2 seven", count=7)[0].span == Span(QUESTION, 0, 5)
 

@@ -78,6 +78,16 @@ def test_the_kind_of_a_leaf_is_found_by_its_pointer(path: str, kind: str) -> Non
     assert kind_at(SCHEMA, path) == kind
 
 
+def test_a_leaf_whose_name_fits_a_pattern_or_comes_with_another_has_its_kind() -> None:
+    schema = {
+        "properties": {"a": {}},
+        "patternProperties": {"^risk_": {"enum": ["low", "high"]}, "^said_": {"x-grounding": "compose"}},
+        "additionalProperties": {"type": "integer"},
+        "dependentSchemas": {"a": {"properties": {"b": {"format": "date"}}}},
+    }
+    assert [kind_at(schema, f"/{name}") for name in ("a", "risk_a", "said_a", "other", "b")] == ["extract", "classify", "compose", "normalize", "normalize"]
+
+
 def test_leaves_come_in_document_order_with_their_pointers() -> None:
     found = list(leaves({"a/b": [1, {"c~": None}], "d": {}, "e": "x"}))
     assert found == [("/a~1b/0", 1), ("/a~1b/1/c~0", None), ("/e", "x")]

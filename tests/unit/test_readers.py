@@ -98,6 +98,8 @@ a dozen | 12 | 2
 twice | 2 | 20
 a couple of errors | 2 | 20
 once more | 1 | 111
+a concern about data third-party access | | 33
+one point one zero five | 1.105 | 1.15
 uno | 1 | 10
 veintiún fallos | 21 | 201
 veintidós | 22 | 202

@@ -10,7 +10,6 @@ A killed run continues from its last checkpoint when it is started again with th
 
 from __future__ import annotations
 
-import contextlib
 import json
 import math
 import os
@@ -22,12 +21,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 from transformers import MistralConfig, MistralForCausalLM, PreTrainedTokenizerBase, PreTrainedTokenizerFast
 
 from schemas.canonical import digest
+from training.base.export import export, load_weights
 from training.base.growing import grow
 from training.base.induction import write_induction
 from training.base.muon import Muon
@@ -181,7 +180,7 @@ def pretrain(
         run = _Run(plan, device, output, learner, steps, progress, _Log(output / "log.jsonl", report, shown))
         while progress.share(plan) < 1:
             run.through(plan.phase(progress.share(plan)), tokenizer_path)
-    return export(model, tokenizer, output / "model", plan, progress, init)
+    return _finished(model, tokenizer, output, plan, progress, init)
 
 
 def _begin(output: Path, told: dict[str, Any]) -> None:
@@ -330,26 +329,16 @@ def _restore(folder: Path, learner: nn.Module, steps: list[torch.optim.Optimizer
     return Progress(**state["progress"])
 
 
-def export(
-    model: MistralForCausalLM, tokenizer: PreTrainedTokenizerBase, folder: Path, plan: PretrainPlan, progress: Progress, init: Path | None = None
+def _finished(
+    model: MistralForCausalLM, tokenizer: PreTrainedTokenizerBase, output: Path, plan: PretrainPlan, progress: Progress, init: Path | None
 ) -> Path:  # fmt: skip
-    """Write bf16 safetensors, config, tokenizer and metadata as transformers loads them; the metadata holds that of the base it was begun from."""
-    folder.mkdir(parents=True, exist_ok=True)
-    with contextlib.suppress(AttributeError):
-        model.generation_config.pad_token_id = tokenizer.pad_token_id
-    state = {name: tensor.detach().to("cpu", torch.bfloat16).contiguous() for name, tensor in model.state_dict().items() if name != "lm_head.weight"}
-    save_file(state, folder / "model.safetensors", metadata={"format": "pt"})
-    config = model.config.to_dict() | {"architectures": ["MistralForCausalLM"], "dtype": "bfloat16"}
-    write_json(folder / "config.json", config)
-    tokenizer.save_pretrained(folder)
-    facts = {"kind": "base", "wordings": json.loads((folder.parent / "inputs.json").read_text("utf-8"))["wordings"], "plan": {k: v if v != math.inf else None for k, v in asdict(plan).items()}, "progress": asdict(progress),
+    """Write the base with its metadata, which holds that of the base it was begun from."""
+    folder = output / "model"
+    export(model, tokenizer, folder)
+    books = json.loads((output / "inputs.json").read_text("utf-8"))["wordings"]
+    facts = {"kind": "base", "wordings": books, "plan": {k: v if v != math.inf else None for k, v in asdict(plan).items()}, "progress": asdict(progress),
              "parameters": sum(p.numel() for p in model.parameters())}  # fmt: skip
     if init is not None:
         facts["init"] = json.loads((init / "metadata.json").read_text())
     write_json(folder / "metadata.json", facts)
     return folder
-
-
-def load_weights(folder: Path) -> dict[str, Tensor]:
-    """The exported tensors, for inspection and tests."""
-    return load_file(folder / "model.safetensors")

@@ -58,5 +58,10 @@ def train(seed: int = 0, count: int = 40_000, vocab_size: int = VOCAB_SIZE) -> P
 
 
 def save(tokenizer: PreTrainedTokenizerFast, output: Path) -> None:
+    """Write its files, tokenizer.json last and whole: it is what says that they are there."""
+    beside = output.with_name(output.name + ".part")
+    tokenizer.save_pretrained(beside)
     output.mkdir(parents=True, exist_ok=True)
-    tokenizer.save_pretrained(output)
+    for file in sorted(beside.iterdir(), key=lambda file: file.name == "tokenizer.json"):
+        file.replace(output / file.name)
+    beside.rmdir()

@@ -15,7 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from service.request import BASE_ADAPTER_ID
+from training.failures import PairsUnfit
 from training.gates.curate import curate
+from training.gates.pairs_file import content_hash, count_lines, read_pairs, read_texts
 from training.measure import evaluate
 from training.measure.reliability import markdown_table
 from training.measure.slices import SliceName, hand_written, synthetic
@@ -38,7 +40,7 @@ class RowsOfAnother(ValueError):
 class Grid:
     """Which adapters are made and how. ``least_steps``: with few pairs as many passes over them as it takes to make so many steps.
 
-    ``notes``: files of hand-written notes, each measured on beside the synthetic slices.
+    ``notes``: files of hand-written notes, each measured on beside the synthetic slices. ``source``: a file of pairs to learn from, the first ones of it; None draws them.
     """
 
     ranks: tuple[int, ...] = (8, 32)
@@ -47,6 +49,7 @@ class Grid:
     least_steps: int = 60
     eval_count: int = 100
     notes: tuple[Path, ...] = ()
+    source: Path | None = None
     seed: int = 1
     device: str = "cpu"
     threads: int | None = None
@@ -89,9 +92,8 @@ class Point:
 
 
 def main(*, base: Path, output: Path, grid: Grid) -> list[Point]:
-    """What `escribano-train rank-table` runs: trains and measures each point; writes rank-table.md, .json and .png to ``output``. Raises: as `evaluate.main`; RowsOfAnother."""
-    most = max(grid.counts)
-    pairs = curate(tracked(drawn("agent_status", "train", grid.seed, round(most * _SPARE)), round(most * _SPARE), "pairs")).kept[:most]
+    """What `escribano-train rank-table` runs: trains and measures each point; writes rank-table.md, .json and .png to ``output``. Raises: as `evaluate.main`; RowsOfAnother; PairsUnfit, FileInvalid."""
+    pairs = _pairs(grid, max(grid.counts))
     asked = [(rank, rate, pairs[:count]) for rank in grid.ranks for rate in grid.rates for count in grid.counts]
     points = [_base_point(base, output, grid), *(_adapter_point(base, output, found, rank, rate, grid) for rank, rate, found in asked)]
     command = f"escribano-train rank-table --base {base} {' '.join(_options(grid))}"
@@ -102,6 +104,16 @@ def main(*, base: Path, output: Path, grid: Grid) -> list[Point]:
     return points
 
 
+def _pairs(grid: Grid, most: int) -> Sequence[Pair]:
+    drawing = round(most * _SPARE)
+    found = drawn("agent_status", "train", grid.seed, drawing) if grid.source is None else read_pairs(grid.source)
+    texts = [text for file in grid.notes for text in read_texts(file)]
+    kept = curate(tracked(found, drawing if grid.source is None else count_lines(grid.source), "pairs"), texts).kept[:most]
+    if len(kept) < most:
+        raise PairsUnfit(f"{grid.source or 'what was drawn'}: {len(kept)} pairs pass the gates, {most} are asked for")
+    return kept
+
+
 def _options(grid: Grid) -> Iterator[str]:
     yield from (f"--rank {rank}" for rank in grid.ranks)
     yield from (f"--learning-rate {rate:g}" for rate in grid.rates)
@@ -109,6 +121,7 @@ def _options(grid: Grid) -> Iterator[str]:
     yield f"--least-steps {grid.least_steps} --eval-count {grid.eval_count} --seed {grid.seed}"
     yield from (f"--notes {file}" for file in grid.notes)
     yield from (["--compiled"] if grid.compiled else [])
+    yield from ([f"--input {grid.source}"] if grid.source else [])
 
 
 def _base_point(base: Path, output: Path, grid: Grid) -> Point:
@@ -127,7 +140,7 @@ def _adapter_point(base: Path, output: Path, pairs: Sequence[Pair], rank: int, r
         share = facts["num_parameters"] / base_facts["parameters"]
         return Point(rank, rate, len(pairs), facts["steps"], facts["minutes"], size, share, measured(base, adapter, grid))
 
-    return _once(adapter / "row.json", {"base": base_digest(base), "least_steps": grid.least_steps, "seed": grid.seed, **grid.measuring}, make)
+    return _once(adapter / "row.json", {"base": base_digest(base), "data": content_hash(pairs), "least_steps": grid.least_steps, "seed": grid.seed, **grid.measuring}, make)
 
 
 def _once(file: Path, made: dict[str, Any], make: Callable[[], Point]) -> Point:
