@@ -1,7 +1,7 @@
 # Escribano. `make help` lists the targets.
 PYTHON ?= python3
 BIN := .venv/bin
-NOTES ?= ../shared/notes/dev.jsonl
+NOTES ?= $(firstword $(wildcard ../shared/notes/dev.jsonl bench/notes/free.jsonl))
 MINUTES ?= 150
 THREADS ?= $(shell nproc 2>/dev/null || echo 2)
 
@@ -43,7 +43,7 @@ train: .venv/.dev ## rebuild tokenizer, base and adapter from nothing; resumes a
 	$(BIN)/escribano-train all --output runs/full --minutes $(MINUTES) --threads $(THREADS) --notes bench/notes/free.jsonl --notes bench/notes/short.jsonl
 
 bench: .venv/.dev ## measure reliability; tables under bench/ (NOTES=path of hand-written notes)
-	$(BIN)/escribano-train bench --output bench $(if $(wildcard $(NOTES)),--notes $(NOTES))
+	$(BIN)/escribano-train bench --output bench $(if $(NOTES),--notes $(NOTES))
 
 .venv-peers/.done: ## compiles llama.cpp, which takes some minutes
 	@test -x .venv-peers/bin/python || $(PYTHON) -m venv .venv-peers

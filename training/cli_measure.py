@@ -32,7 +32,7 @@ from training.options import (
 def evaluate(
     base: Base = None,
     adapter: Adapters = None,
-    writer: Annotated[str, typer.Option(help='Adapter id, or "base".')] = "agent_status",
+    writer: Annotated[str | None, typer.Option(help='Adapter id, or "base"; unset: the adapter loaded for the schema of the notes, or the base.')] = None,
     mode: Annotated[Literal["backstop", "mask", "free"], typer.Option(help="mask: without grounding; free: without either.")] = "backstop",
     slices: Annotated[
         list[SliceName] | None,
@@ -41,6 +41,7 @@ def evaluate(
         ),
     ] = None,
     notes: Notes = None,
+    schema_file: Annotated[Path | None, typer.Option(help="The schema that the gold of --notes follows; unset: agent_status.", exists=True, dir_okay=False)] = None,
     count: Count = 200,
     seed: Seed = 20_001,
     concurrency: Annotated[int, typer.Option(min=1, max=1024, help="Reports worked on at once.")] = 16,
@@ -53,21 +54,26 @@ def evaluate(
 ) -> None:
     """Measure validity, exactness, F1, invention and omission on notes that training never saw.
 
-    Notes of your own are status notes of agents, a line of JSON each: {"text": "what somebody wrote", "gold": {the right report under agent_status}}, and "id", "lang",
-    "style" if you like.
+    Notes of your own are a line of JSON each: {"text": "what somebody wrote", "gold": {the right report}}, and "id", "lang", "style" if you like. The report is one
+    under agent_status, or under the schema of --schema-file.
 
     [bold]Examples[/]
 
       escribano-train evaluate --count 200
       escribano-train evaluate --notes my-notes.jsonl --show 5
+      escribano-train evaluate --notes my-notes.jsonl --schema-file my-schema.json --adapter runs/specialists/my_schema/my_schema
       escribano-train evaluate --base runs/base/model --adapter runs/adapters/agent_status --slice unseen_wordings
       escribano-train evaluate --writer base --slice unseen_schemas --mode free
     """
+    from schemas.admission import SchemaRefused, admit_text
     from training.measure.evaluate import SETUP_ERRORS, main
 
+    if schema_file and (slices or not notes):
+        raise typer.BadParameter("it is the schema of the gold of --notes, which are then measured on alone", param_hint="--schema-file")
     chosen = slices if slices or notes else [SliceName.UNSEEN_VALUES, SliceName.UNSEEN_WORDINGS]
-    with failures_shown(*SETUP_ERRORS):
+    with failures_shown(*SETUP_ERRORS, SchemaRefused):
         main(
+            own_schema=admit_text(schema_file.read_text("utf-8")) if schema_file else None,
             base=base,
             adapters=adapter or (),
             writer=writer,

@@ -5,17 +5,19 @@ from __future__ import annotations
 import asyncio
 import io
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from rich.console import Console
 
+from schemas.admission import admit
 from schemas.canonical import canonical_json
 from service.errors import PromptTooLong, QueueFull, ReportInvalid
 from service.ports import ReportGenerator
 from service.request import GenerationRequest, Mode
 from service.result import FinishReason, GenerationResult
-from tests.fakes import FakeGenerator, result
+from tests.fakes import ADAPTER, FakeGenerator, result
 from tests.samples import EXAMPLES
 from training.gates.pairs_file import FileInvalid
 from training.measure import evaluate as evaluation
@@ -198,6 +200,20 @@ def test_a_bad_notes_file_is_told_by_line_and_field(tmp_path: Path, line: str, t
     file.write_text(line, "utf-8")
     with pytest.raises(FileInvalid, match=told):
         hand_written(file)
+
+
+def test_notes_may_be_of_a_schema_of_ones_own(tmp_path: Path) -> None:
+    own, file = admit({"type": "object", "properties": {"a": {"type": "string"}, "n": {"type": "integer"}}, "required": ["a", "n"], "additionalProperties": False}), tmp_path / "notes.jsonl"
+    file.write_text(json.dumps({"text": "Two of Ana.", "gold": {"n": 2, "a": "Ana"}}), "utf-8")
+    found = hand_written(file, own)
+    assert [(pair.schema, pair.schema_id, pair.report) for pair in found.pairs] == [(own.schema, None, '{"a":"Ana","n":2}')] and not found.base_only
+    file.write_text(json.dumps({"text": "Two of Ana.", "gold": {"n": "2", "a": "Ana"}}), "utf-8")
+    with pytest.raises(FileInvalid, match=r"field 'gold/n': breaks the schema"):
+        hand_written(file, own)
+    generator = FakeGenerator()
+    assert evaluation.loaded_writer(generator, own) == "base"
+    generator.adapters = (replace(ADAPTER, adapter_id="mine", schema_digest=own.digest),)
+    assert evaluation.loaded_writer(generator, own) == "mine"
 
 
 # --- showing and keeping ---------------------------------------------------------------------------------------------

@@ -19,7 +19,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.markup import escape
 
-from schemas.admission import SchemaRefused
+from schemas.admission import AdmittedSchema, SchemaRefused
 from schemas.canonical import canonical_json
 from schemas.prompt import signature
 from schemas.validation import SecondJudge
@@ -200,6 +200,7 @@ def main(
     count: int = 200,
     seed: int = DEFAULT_SEED,
     notes: Path | None = None,
+    own_schema: AdmittedSchema | None = None,
     concurrency: int = DEFAULT_CONCURRENCY,
     show: int = 0,
     output: Path | None = None,
@@ -208,12 +209,12 @@ def main(
 ) -> list[Evaluation]:
     """What `escribano-train evaluate` runs: evaluate, print, and write rows and summary to `output` (a directory).
 
-    `base` None is the shipped base with its adapters. `writer` None is the adapter loaded for agent_status, or the base where there is none; notes
-    over schemas that no adapter knows are always written by the base.
+    `base` None is the shipped base with its adapters. `own_schema`: that of the notes' gold, unless it is agent_status. `writer` None is the adapter loaded for the notes'
+    schema, or the base where there is none; notes over schemas that no adapter knows are always written by the base.
     Raises: FileInvalid, CheckpointInvalid, AdapterMismatch, AdapterUnknown, OSError.
     """
-    wanted = [synthetic(name, count, seed) for name in slices] + ([hand_written(notes)] if notes else [])
-    found = measured(wanted, [writer], base=base, adapters=adapters, mode=mode, concurrency=concurrency, device=device, threads=threads)
+    wanted = [synthetic(name, count, seed) for name in slices] + ([hand_written(notes, own_schema)] if notes else [])
+    found = measured(wanted, [writer], own_schema=own_schema, base=base, adapters=adapters, mode=mode, concurrency=concurrency, device=device, threads=threads)
     show_all(found, show)
     if output is not None:
         save(found, output)
@@ -222,21 +223,21 @@ def main(
 
 def measured(
     wanted: Sequence[Slice], writers: Sequence[str | None], *, base: str | None = None, adapters: Sequence[Path] = (), mode: str = Decoding.BACKSTOP.value,
-    concurrency: int = DEFAULT_CONCURRENCY, device: str = "cpu", threads: int | None = None,
+    concurrency: int = DEFAULT_CONCURRENCY, device: str = "cpu", threads: int | None = None, own_schema: AdmittedSchema | None = None,
 ) -> list[Evaluation]:  # fmt: skip
-    """Every slice by every writer (None: the adapter loaded for agent_status, or the base), with a bar for each. Raises: as `main`."""
+    """Every slice by every writer (None: the adapter loaded for agent_status or for `own_schema`, or the base), with a bar for each. Raises: as `main`."""
     generator = Generator.open(base, adapters, device=device, threads=threads)
     try:
         count_tokens = token_counter(base)
-        chosen = [writer or loaded_writer(generator) for writer in writers]
+        chosen = [writer or loaded_writer(generator, own_schema) for writer in writers]
         return [_evaluated(generator, one, count_tokens, who, Decoding(mode), concurrency) for one in wanted for who in chosen]
     finally:
         generator.close()
 
 
-def loaded_writer(generator: ReportGenerator) -> str:
-    """The adapter_id of the adapter for agent_status, or "base" where none is loaded."""
-    fitting = (adapter.adapter_id for adapter in generator.adapters if adapter.schema_id == NOTES_SCHEMA_ID)
+def loaded_writer(generator: ReportGenerator, schema: AdmittedSchema | None = None) -> str:
+    """The adapter_id of the adapter for a schema, or for agent_status where None, or "base" where none is loaded."""
+    fitting = (one.adapter_id for one in generator.adapters if (one.schema_id == NOTES_SCHEMA_ID if schema is None else one.schema_digest == schema.digest))
     return next(fitting, BASE_ADAPTER_ID)
 
 

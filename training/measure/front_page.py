@@ -20,6 +20,8 @@ from training.whole import write_whole
 
 SLICES = {"notes_short": "one or two plain sentences ([bench/notes](bench/notes/README.md))", "unseen_values_1000": "synthetic, known wordings", "unseen_wordings_1000": "synthetic, wordings never seen", "notes_free": "hand-written, long and winding ([bench/notes](bench/notes/README.md))"}
 """Files in bench/ with one summary of the shipped adapter each, and what a reader calls their notes."""
+_SIZE_OF_7B, _RANK_OF_7B = 7.25e9, 76_800 * 32
+"""Parameters of Mistral 7B, and of an adapter for it for each of its ranks (docs/real-base.md)."""
 SPECIALISTS = ("incident_report", "audit_finding", "risk_assessment", "usage_cost", "lab_sample", "job_application")
 
 
@@ -76,7 +78,8 @@ def bench(root: Path) -> str:
     models = found["models"]
     sizes = f"base {models['base']['size_bytes']:,} bytes, adapter {models['adapter']['size_bytes']:,} bytes (rank {models['rank']}): {models['base_to_adapter_size']:.1f} to 1."
     words = "*base*: the schema's signature in its prompt; *agent_status*: the adapter, no schema in the prompt. *free*: no mask; *mask*: the schema; *backstop*: as served, values from the text too."
-    return f"{markdown_table(head, rows)}\n\n{sizes} {words}"
+    larger = f"An adapter of that rank would be {models['rank'] * _RANK_OF_7B / _SIZE_OF_7B:.2%} of a 7B (by arithmetic, [docs/real-base.md](docs/real-base.md))."
+    return f"{markdown_table(head, rows)}\n\n{sizes} {larger} {words}"
 
 
 def specialists(root: Path) -> str:

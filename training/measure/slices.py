@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
-from schemas.canonical import JsonInvalid, canonical_json, parse_json
+from schemas.admission import AdmittedSchema
+from schemas.canonical import JsonInvalid, canonical_json, in_schema_order, parse_json
 from schemas.catalog import Catalog
 from schemas.validation import ReportValidator
 from training.gates.pairs_file import FileInvalid
@@ -50,19 +50,21 @@ def synthetic(name: SliceName, count: int, seed: int = DEFAULT_SEED) -> Slice:
     return Slice(name, tuple(itertools.islice(pairs(family, "heldout", seed, wording=wording), count)))
 
 
-def hand_written(path: Path) -> Slice:
-    """The notes of a JSONL file: {"text", "gold"} a line, and "id", "lang", "style" where told.
+def hand_written(path: Path, own: AdmittedSchema | None = None) -> Slice:
+    """The notes of a JSONL file: {"text", "gold"} a line, and "id", "lang", "style" where told. ``own``: the schema of the gold, unless it is agent_status.
 
     Raises: FileInvalid naming line and field; OSError.
     """
+    schema = own or _CATALOG.get(NOTES_SCHEMA_ID)
+    judge = ReportValidator(schema.schema)
     lines = enumerate(path.read_text("utf-8").split("\n"), 1)  # not at U+2028, which JSON may hold
-    found = tuple(_note(path, number, line) for number, line in lines if line.strip())
+    found = tuple(_note(path, number, line, schema, judge) for number, line in lines if line.strip())
     if not found:
         raise FileInvalid(path, 1, "", "no notes in the file")
-    return Slice("notes", found)
+    return Slice("notes", found, one_schema=own is not None)
 
 
-def _note(path: Path, number: int, line: str) -> Pair:
+def _note(path: Path, number: int, line: str, schema: AdmittedSchema, judge: ReportValidator) -> Pair:
     try:
         row = parse_json(line)
     except JsonInvalid as error:
@@ -73,18 +75,13 @@ def _note(path: Path, number: int, line: str) -> Pair:
         if not isinstance(row.get(name), kind):
             raise FileInvalid(path, number, name, f"missing or not {'a text' if kind is str else 'an object'}")
     told = {name: str(row.get(name, "")) for name in ("lang", "style")}
-    gold = canonical_json(row["gold"])
-    if violations := _judge().check(gold).violations:
-        raise FileInvalid(path, number, f"gold{violations[0].instance_path}", f"breaks {NOTES_SCHEMA_ID}: {violations[0].message}")
-    return Pair(str(row.get("id", number)), NOTES_SCHEMA_ID, told["lang"], told["style"], row["text"], gold)
+    gold = canonical_json(in_schema_order(row["gold"], schema.schema))
+    if violations := judge.check(gold).violations:
+        raise FileInvalid(path, number, f"gold{violations[0].instance_path}", f"breaks {schema.schema_id or 'the schema'}: {violations[0].message}")
+    return Pair(str(row.get("id", number)), schema.schema_id, told["lang"], told["style"], row["text"], gold, schema=None if schema.schema_id else schema.schema)
 
 
 _CATALOG = Catalog.load()
-
-
-@cache
-def _judge() -> ReportValidator:
-    return ReportValidator(_CATALOG.get(NOTES_SCHEMA_ID).schema)
 
 
 def schema_of(pair: Pair) -> dict[str, Any]:

@@ -44,7 +44,8 @@ CHECKPOINT_STEPS = 25
 """How many steps a kill costs at most; a checkpoint is the adapter, its optimizer and the place in the data."""
 EXAMPLES = 3
 """Reports that an adapter's metadata keeps: what serving guesses its drafts from (`service/engine/drafting.py`)."""
-TARGETS = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
+TARGETS = ["q_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
+"""All projections but that of the keys: what queries look for is adapted, and a score depends on their product."""
 
 
 @dataclass(frozen=True)
