@@ -68,16 +68,17 @@ def _made(root: Path) -> str:
 
 
 def bench(root: Path) -> str:
-    """The reliability table, short of its fields."""
+    """The reliability table, short of its fields and of the mask without grounding."""
     found = json.loads((root / "bench/reliability.json").read_text("utf-8"))
     head = ["slice", "writer", "decoding", "n", "valid", "≥ (95%)", "native", "exact", "F1", "invented"]
     rows = [
         [c["slice"], c["writer"], c["mode"], f"{c['n']:,}", f"{c['validity']:.1%}", f"{c['validity_lower_95']:.1%}", f"{c['native_validity']:.1%}", f"{c['exact_rate']:.1%}", f"{c['f1']:.3f}", f"{c['invention_rate']:.1%}"]
         for c in found["cells"]
+        if c["mode"] != "mask"
     ]  # fmt: skip
     models = found["models"]
     sizes = f"base {models['base']['size_bytes']:,} bytes, adapter {models['adapter']['size_bytes']:,} bytes (rank {models['rank']}): {models['base_to_adapter_size']:.1f} to 1."
-    words = "*base*: the schema's signature in its prompt; *agent_status*: the adapter, no schema in the prompt. *free*: no mask; *mask*: the schema; *backstop*: as served, values from the text too."
+    words = "*base*: the schema's signature in its prompt; *agent_status*: the adapter, no schema in the prompt. *free*: no mask; *backstop*: as served, mask and values from the text."
     larger = f"An adapter of that rank would be {models['rank'] * _RANK_OF_7B / _SIZE_OF_7B:.2%} of a 7B (by arithmetic, [docs/real-base.md](docs/real-base.md))."
     return f"{markdown_table(head, rows)}\n\n{sizes} {larger} {words}"
 

@@ -15,8 +15,10 @@ import random
 import resource
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from contextlib import closing
 from dataclasses import asdict, dataclass, replace
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -90,8 +92,8 @@ async def crowded(generator: Generator, notes: Sequence[str], adapter_ids: Seque
     return len(notes) / (time.perf_counter() - began)
 
 
-def crowd(num_adapters: int, notes: Sequence[str], threads: int | None, advance: Advance) -> Crowd:
-    """Open an engine, load so many adapters and write the notes with them."""
+def crowd(num_adapters: int, notes: Sequence[str], threads: int | None) -> Crowd:
+    """Open an engine, load so many adapters and write the notes with them. Its memory is the process's: run each in one of its own."""
     base = read_base()
     shipped = next(found for found in map(read_adapter, adapter_directories(EMBEDDED_ADAPTERS)) if found.schema_id == NOTES_SCHEMA_ID)
     executor = executor_for(base, num_slots=NUM_IN_FLIGHT, threads=threads)
@@ -103,7 +105,8 @@ def crowd(num_adapters: int, notes: Sequence[str], threads: int | None, advance:
     with closing(Generator(base, adapters, Engine(executor), Catalog.load())) as generator:
         ids = [adapter.adapter_id for adapter in adapters]
         asyncio.run(crowded(generator, notes[:NUM_IN_FLIGHT], ids, lambda: None))
-        rate = asyncio.run(crowded(generator, notes, ids, advance))
+        with bar(f"{num_adapters} adapters", len(notes)) as advance:
+            rate = asyncio.run(crowded(generator, notes, ids, advance))
         return Crowd(num_adapters, len(notes), rate, before, loaded, resident_bytes())
 
 
@@ -146,8 +149,8 @@ def main(*, count: int = 100, seed: int = DEFAULT_SEED, output: Path = Path("ben
     notes = [pair.question for pair in synthetic("unseen_values", count, seed).pairs]
     crowds = []
     for num_adapters in (1, NUM_ADAPTERS):
-        with bar(f"{num_adapters} adapters", count) as advance:
-            crowds.append(crowd(num_adapters, notes, threads, advance))
+        with ProcessPoolExecutor(1, get_context("spawn")) as apart:
+            crowds.append(apart.submit(crowd, num_adapters, notes, threads).result())
     with closing(Generator.open(threads=threads)) as generator, bar("half the load", count) as advance:
         asyncio.run(arriving(generator, notes[:4], 10.0, seed, lambda: None))
         arrivals = asyncio.run(arriving(generator, notes, crowds[0].reports_per_s / 2, seed, advance))
