@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from schemas.canonical import canonical_json
-from schemas.nodes import resolve
+from schemas.nodes import dereferenced
 
 Schema = dict[str, Any]
 
@@ -73,15 +73,9 @@ class _Walk:
         return text
 
 
-def _resolved(node: Any, root: Schema) -> Any:
-    while isinstance(node, dict) and "$ref" in node:  # admission refused references that lead round in a circle
-        node = resolve(root, node["$ref"])
-    return node
-
-
 def _node(node: Any, walk: _Walk, depth: int) -> str:
     walk.shown(",")  # about what every place costs
-    node = _resolved(node, walk.root)
+    node = dereferenced(walk.root, node)
     if not isinstance(node, dict) or depth > 16:
         return "any"
     for keyword in ("anyOf", "oneOf"):
@@ -103,10 +97,10 @@ def _typed(node: Schema, walk: _Walk, depth: int) -> str:
     kind = node.get("type")
     if isinstance(kind, list):
         return _union([_typed({**node, "type": k}, walk, depth) for k in kind])
-    if kind == "object" or "properties" in node:
+    if kind == "object" or (kind is None and "properties" in node):
         inner = ",".join(f'"{walk.shown(name)}":{_node(child, walk, depth + 1)}' for name, child in node.get("properties", {}).items())
         return "{" + inner + "}"
-    if kind == "array" or "items" in node:
+    if kind == "array" or (kind is None and "items" in node):
         return "[" + _node(node.get("items", {}), walk, depth + 1) + "]"
     if kind == "string":
         return str(node.get("format", "id" if "pattern" in node else "text"))
