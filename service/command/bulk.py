@@ -16,7 +16,7 @@ from typing import IO, Any
 
 from schemas.canonical import JsonInvalid, canonical_json, parse_json
 from service.client import ReportError
-from service.errors import Failure, FieldViolation, failure_of
+from service.errors import Failure, FieldViolation, QueueFull, failure_of
 from service.evidence import Evidence
 from service.request import ContextItem, DecodingOptions, GenerationRequest
 from service.result import GenerationResult
@@ -98,8 +98,8 @@ async def _send_patiently(send: Send, request: GenerationRequest) -> GenerationR
     for wait_s in BACKOFF_S:
         try:
             return await send(request)
-        except Exception as error:
-            if failure_from(error).reason != "QUEUE_FULL":
+        except (QueueFull, ReportError) as error:  # of this process, or of a server
+            if isinstance(error, ReportError) and error.reason != "QUEUE_FULL":
                 raise
         await asyncio.sleep(wait_s)
     return await send(request)
