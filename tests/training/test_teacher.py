@@ -81,6 +81,11 @@ def test_what_says_the_same_is_kept_under_the_same_report(server: ThreadingHTTPS
     assert "s3cret" not in repr(Teacher(url(server)))
 
 
+@pytest.mark.parametrize("figure", ["1450", "1,450", "1.450", "1.450,00"])
+def test_a_figure_may_be_written_otherwise(figure: str) -> None:
+    assert list(objections(PAIR, f"Ana Ruiz took P-1234. Due 2026-10-03, {figure} kg. Nothing else to tell.")) == []
+
+
 @pytest.mark.parametrize(
     ("said", "why"),
     [

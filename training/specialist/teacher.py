@@ -18,6 +18,7 @@ import httpx
 
 from schemas.canonical import Json, parse_json
 from schemas.grounding import kind_at, leaves
+from schemas.reading.numbers import numbers
 from training.gates.reading import moment_can_be_read, number_can_be_read
 from training.notes.synthesize import ContextItem, Pair
 
@@ -160,11 +161,8 @@ def _read(pair: Pair) -> Iterator[str | int | float]:
 
 def _new(figures: Iterable[str], note: str) -> Iterator[str]:
     """Figures that cannot be read in the note; day and month of its dates may be written with other digits."""
-    known = set(_FIGURE.findall(note))
+    known, values = set(_FIGURE.findall(note)), numbers(note)
     for figure in dict.fromkeys(figures):
-        digits = figure.replace(",", "").replace(".", "")
-        if figure in known or len(digits) <= 2:
-            continue
-        value = float(figure.replace(",", "")) if figure.count(".") <= 1 else float(digits)
-        if not (number_can_be_read(int(value) if value == int(value) else value, note) or number_can_be_read(int(digits), note)):
+        is_short = len(re.sub(r"\D", "", figure)) <= 2
+        if figure not in known and not is_short and numbers(figure).isdisjoint(values):
             yield figure
