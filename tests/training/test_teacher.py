@@ -160,7 +160,7 @@ def test_the_data_card_says_what_the_teacher_gave(server: ThreadingHTTPServer, t
     turns = iter(range(1000))
     server.says = lambda prompt: completion("too short") if next(turns) % 3 == 0 else completion("Hello there, it is me once more. " * 3 + prompt.rpartition("\n\n")[2])  # type: ignore[attr-defined]
     at, said = Places(tmp_path, "delivery"), []
-    _make_pairs(at, Specialty.read("delivery", admit(SCHEMA)), SpecialistPlan(pairs=12), None, None, Teacher(url(server), in_flight=1), said.append)
+    _make_pairs(at, Specialty.read("delivery", admit(SCHEMA)), SpecialistPlan(pairs=12), None, (), Teacher(url(server), in_flight=1), said.append)
     told = json.loads(at.card.with_suffix(".json").read_text("utf-8"))["teacher"]
     assert told["dropped"]["length"] == 4 and 12 + told["paraphrases"] >= len(list(read_pairs(at.pairs))) > 12
     assert said and said[0].startswith("teacher: ")
