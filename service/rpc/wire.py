@@ -173,7 +173,7 @@ def from_result(result: GenerationResult) -> pb.GenerateReportResponse:
 
 def to_result(message: pb.GenerateReportResponse) -> GenerationResult:
     """The result that a response tells of; a member of a later version reads as the one that claims least."""
-    ending = FinishReason.BUDGET_CLOSED if message.valid else FinishReason.LENGTH
+    ending = FinishReason.STOP if message.native_valid else FinishReason.BUDGET_CLOSED if message.valid else FinishReason.LENGTH
     return GenerationResult(
         **{name: getattr(message, name) for name in _SAME_NAME},
         finish_reason=_FINISH_OF.get(message.finish_reason, ending),

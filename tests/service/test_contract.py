@@ -38,9 +38,11 @@ def test_members_of_a_later_version_claim_least() -> None:
     message.finish_reason, message.grounding = 99, 99  # type: ignore[assignment]
     message.evidence.add(pointer="/a", grounding=99, status=99)  # type: ignore[arg-type]
     read = wire.to_result(message)
-    assert (read.finish_reason, read.grounding, read.valid) == (FinishReason.BUDGET_CLOSED, Grounding.OFF, True)
+    assert (read.finish_reason, read.grounding, read.valid) == (FinishReason.STOP, Grounding.OFF, True)
     assert (read.evidence[-1].grounding, read.evidence[-1].status) == ("extract", Status.UNSUPPORTED)
-    message.valid = message.native_valid = False
+    message.native_valid = False
+    assert wire.to_result(message).finish_reason is FinishReason.BUDGET_CLOSED
+    message.valid = False
     del message.evidence[:]
     assert wire.to_result(message).finish_reason is FinishReason.LENGTH
 
