@@ -217,7 +217,7 @@ def everything(
     size: Annotated[SizeName, typer.Option(help="Parameters of the base, roughly.")] = "3m",
     pairs: Annotated[int, typer.Option(min=1, help="Pairs for the adapter of agent_status.")] = 8_000,
     specialist_pairs: Annotated[int, typer.Option(min=8, help="Pairs for the adapter of each other schema of the catalog.")] = 1_200,
-    rank: Annotated[int, typer.Option(min=1, max=512, help="Rank of the adapter.")] = 32,
+    rank: Annotated[int, typer.Option(min=1, max=512, help="Rank of the adapter.")] = 8,
     epochs: Annotated[float, typer.Option(min=0.001, help="Passes over the pairs.")] = 1.0,
     tokenizer_pairs: Annotated[int, typer.Option(min=100, help="Pairs the tokenizer learns from.")] = 40_000,
     eval_count: Annotated[int, typer.Option(min=1, help="Notes of each slice to measure on.")] = 300,

@@ -59,7 +59,7 @@ class FullPlan:
     tokenizer_pairs: int = 40_000
     pairs: int = 8_000
     specialist_pairs: int = 1_200
-    rank: int = 32
+    rank: int = 8
     epochs: float = 1.0
     eval_count: int = 300
     seed: int = 1

@@ -47,7 +47,7 @@ class SpecialistPlan:
 
     pairs: int = 500
     passes: float = 3.0
-    rank: int = 32
+    rank: int = 8
     learning_rate: float = 2e-3
     batch_size: int = 8
     max_length: int = 1280

@@ -59,7 +59,7 @@ class FinetunePlan:
     other, only the report counts.
     """
 
-    rank: int = 32
+    rank: int = 8
     alpha_ratio: float = 2.0
     epochs: float = 1.0
     learning_rate: float = 2e-3
