@@ -28,13 +28,7 @@ from service.engine.engine import AdapterGone, Decoder, Engine, EngineClosed, En
 from service.engine.loading import executor_for
 from service.engine.matcher import DeadEnd
 from service.engine.sequence import Completion, Ending, Job, JobExpired, Listener
-from service.errors import (
-    DeadlineExceeded,
-    QueueFull,
-    ReportInvalid,
-    ReportUngrounded,
-    ShuttingDown,
-)
+from service.errors import DeadlineExceeded, QueueFull, ReportInvalid, ReportUngrounded, ShuttingDown
 from service.evidence import QUESTION, Evidence, attest
 from service.evidence import Status as Evidenced
 from service.grammars.closing import Closer
