@@ -51,6 +51,7 @@ class Pattern:
         return bool(_linear(self.source).is_valid(text))
 
 
+@lru_cache(4096)
 def parse_pattern(text: str) -> Pattern:
     """The two spellings of a regular expression.
 

@@ -271,7 +271,7 @@ class _Watch(LogitsProcessor):
         helped = sum(a != b for a, b in zip(self.best[row][:steps], self.helped[row][:steps], strict=True))
         sure = [float(self.logprobs[i][row, token]) for i, token in enumerate(kept)]
         return Completion(
-            (*job.written_ids, *kept), tuple(range(first, first + len(kept))), (*[0.0] * first, *sure), Ending.STOP if stopped else Ending.LENGTH, 0, steps, helped,
+            (*job.written_ids, *kept), tuple(range(first, first + len(kept))), (*[0.0] * first, *sure), Ending.STOP if stopped else Ending.LENGTH, steps, helped,
             began - one.queued_at, prefilled - began, time.monotonic() - prefilled,
         )  # fmt: skip
 

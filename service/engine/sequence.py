@@ -73,7 +73,6 @@ class Completion:
     choices: tuple[int, ...]
     logprobs: tuple[float, ...]
     ending: Ending
-    num_forced_tokens: int
     num_forward_passes: int
     num_interventions: int
     queue_s: float
@@ -105,7 +104,6 @@ class Sequence:
     output: list[int] = field(default_factory=list)
     choices: list[int] = field(default_factory=list)
     logprobs: list[float] = field(default_factory=list)
-    num_forced_tokens: int = 0
     num_forward_passes: int = 0
     num_interventions: int = 0
     started_at: float = 0.0
@@ -238,7 +236,6 @@ class Sequence:
         forced = forced[:room]
         self.output.extend(forced)
         self.pending.extend(forced)
-        self.num_forced_tokens += len(forced)
 
     def _sampled(self, logits: Logits) -> int:
         if self.job.temperature == 0.0:
@@ -252,7 +249,7 @@ class Sequence:
         assert self.ending is not None
         now = time.monotonic()
         return Completion(
-            tuple(self.output), tuple(self.choices), tuple(self.logprobs), self.ending, self.num_forced_tokens, self.num_forward_passes, self.num_interventions,
+            tuple(self.output), tuple(self.choices), tuple(self.logprobs), self.ending, self.num_forward_passes, self.num_interventions,
             self.started_at - self.queued_at, self.prefilled_at - self.started_at, now - self.prefilled_at,
         )  # fmt: skip
 

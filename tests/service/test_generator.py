@@ -18,7 +18,9 @@ from schemas.catalog import Catalog, SchemaUnknown
 from schemas.grounding import leaves
 from schemas.validation import SecondJudge
 from service import generator as module
+from service.backtrack import Start
 from service.engine.engine import Engine
+from service.engine.sequence import Completion
 from service.errors import (
     AdapterMismatch,
     AdapterUnknown,
@@ -209,7 +211,26 @@ async def test_a_report_that_breaks_a_checked_keyword_is_decoded_again(scripted:
     again = [f for f in found if f.num_attempts > 1]
     assert again and not any(f.native_valid for f in again)
     assert all(f.num_forward_passes > f.num_attempts for f in again), "the work of every attempt is told"
-    assert all(f.num_forced_tokens > f.num_completion_tokens // 4 for f in again), "what was forced in an earlier attempt and kept is counted"
+
+
+async def test_what_was_forced_in_an_earlier_attempt_and_kept_is_counted(scripted: tuple[Generator, RandomExecutor], monkeypatch: pytest.MonkeyPatch) -> None:
+    generator, _ = scripted
+    decoded, ran = generator._decoded, list[tuple[Start, Completion]]()
+
+    async def recorded(plan: Any, options: Any, start: Start, *rest: Any) -> Completion:
+        ran.append((start, await decoded(plan, options, start, *rest)))
+        return ran[-1][1]
+
+    monkeypatch.setattr(generator, "_decoded", recorded)
+    more = 0
+    for i in range(24):
+        ran.clear()
+        found = await generator.generate(request("pair", question=f"Note {i}"))
+        start, last = ran[-1]
+        own = len(last.token_ids) - len(start.token_ids) - len(last.choices)
+        assert own <= found.num_forced_tokens <= own + len(start.token_ids)
+        more += found.num_forced_tokens > own
+    assert more
 
 
 async def test_every_repeated_item_is_replaced_and_what_stood_before_it_is_kept(scripted: tuple[Generator, RandomExecutor], monkeypatch: Any) -> None:

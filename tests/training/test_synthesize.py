@@ -221,7 +221,7 @@ def test_a_pair_is_a_function_of_its_seed() -> None:
 
 
 def test_a_pair_does_not_depend_on_the_process() -> None:
-    code = "from training.notes.synthesize import pair\nprint([p.to_json() for f in ('agent_status', 'generated', 'copying') for p in pair(f, 'train', '5:3')])"
+    code = "from training.notes.synthesize import pair\nprint([p.to_json() for f in ('agent_status', 'generated', 'excerpt', 'copying') for p in pair(f, 'train', '5:3')])"
     outputs = {subprocess.run([sys.executable, "-c", code], env={"PYTHONHASHSEED": seed, "PYTHONPATH": "."}, capture_output=True, text=True, check=True).stdout
                for seed in ("1", "2")}  # fmt: skip
     assert len(outputs) == 1

@@ -1,6 +1,6 @@
 """Part of a status note: what a paragraph of it says, without who wrote it about which agent.
 
-A whole note has five hundred tokens and names two or three policies; of the thousand names for a policy each is seldom met. In an excerpt the same clauses stand alone.
+A whole note has five hundred tokens and names two or three policies; of the thousand names for a policy each is seldom met. In an excerpt the same clauses stand alone, with nearly twice as many such words in a thousand tokens.
 Owns which facts an excerpt tells and which a schema over it may ask for. Only bases practise on excerpts.
 """
 
