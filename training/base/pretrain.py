@@ -138,6 +138,10 @@ class Learner(nn.Module):
 # --- the run ---------------------------------------------------------------------------------------------------------
 
 
+_PAUSE_S = 60.0
+"""A step that took longer was stopped in between (Ctrl-Z, a machine put to sleep); what is longer does not count as training."""
+
+
 @dataclass
 class Progress:
     """Where a run stands; saved with each checkpoint."""
@@ -240,7 +244,7 @@ class _Run:
                 return
 
     def _advance(self, batch: dict[str, Tensor], seconds: float) -> None:
-        self.progress.elapsed_s += seconds
+        self.progress.elapsed_s += min(seconds, _PAUSE_S)
         self.progress.tokens += int(batch["num_tokens"])
         self.progress.pairs += int(batch["num_pairs"])
         self.progress.next_seed = max(self.progress.next_seed, int(batch["next_seed"]))
