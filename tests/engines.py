@@ -103,6 +103,11 @@ class WordMatcher:
         assert token_id in self._next() and token_id != self.eos_id
         self.written += (token_id,)
 
+    def take(self, token_id: int) -> bool:
+        taken = token_id in self._next()
+        self.written += (token_id,) * taken
+        return taken
+
     def forced(self) -> list[int]:
         found: list[int] = []
         while self.forcing and len(self._next()) == 1 and self._next() != {self.eos_id}:
@@ -141,6 +146,10 @@ class FailingMatcher:
 
     def consume(self, token_id: int) -> None:
         self._called("consume")
+
+    def take(self, token_id: int) -> bool:
+        self._called("take")
+        return True
 
     def forced(self) -> list[int]:
         self._called("forced")

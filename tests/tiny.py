@@ -16,7 +16,7 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import MistralConfig, MistralForCausalLM
 
 from schemas.catalog import Catalog
-from service.engine.onnx_graph import write_graph
+from service.engine.onnx_graph import write_graphs
 from service.weights.checkpoint import digest_of, weight_files
 
 VOCAB_SIZE = 400
@@ -45,8 +45,8 @@ def tokenizer() -> Tokenizer:
 def config(**changes: Any) -> MistralConfig:
     """Two layers of width 32; `changes` as MistralConfig takes them."""
     sizes: dict[str, Any] = {
-        "vocab_size": VOCAB_SIZE, "hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4,
-        "num_key_value_heads": 2, "max_position_embeddings": CONTEXT_LENGTH, "sliding_window": None, "bos_token_id": BOS_ID,
+        "vocab_size": VOCAB_SIZE, "hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 2,
+        "num_key_value_heads": 1, "max_position_embeddings": CONTEXT_LENGTH, "sliding_window": None, "bos_token_id": BOS_ID,
         "eos_token_id": EOS_ID, "pad_token_id": 0, "tie_word_embeddings": True, "initializer_range": 0.3,
     }  # fmt: skip
     return MistralConfig(**(sizes | changes))
@@ -58,7 +58,7 @@ def save_base(path: Path, *, seed: int = 0, **changes: Any) -> MistralForCausalL
     model = MistralForCausalLM(config(**changes)).eval()
     model.save_pretrained(path)
     tokenizer().save(str(path / "tokenizer.json"))
-    write_graph(path)
+    write_graphs(path)
     return model
 
 

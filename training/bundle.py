@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from service.engine.onnx_graph import write_graph
+from service.engine.onnx_graph import write_graphs
 from training.whole import write_json, write_whole
 
 EMBEDDED = Path(__file__).parent.parent / "service" / "embedded"
@@ -31,13 +31,13 @@ class BundleInvalid(ValueError):
 def bundle_base(source: Path, target: Path = EMBEDDED, scores: dict[str, Any] | None = None) -> Path:
     """Copy a base into the package, with the graph that runs it. Raises: BundleInvalid."""
     bundled = _bundled(source, target / "base", BASE_FILES, scores, base_card)
-    write_graph(bundled)
+    write_graphs(bundled)
     return bundled
 
 
 def make_graph(base: Path) -> None:
     """Write the graph beside a base, so that it is measured as it will be served."""
-    write_graph(base)
+    write_graphs(base)
 
 
 def bundle_adapter(source: Path, target: Path = EMBEDDED, scores: dict[str, Any] | None = None) -> Path:

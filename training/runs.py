@@ -172,7 +172,7 @@ def stages(at: Places, plan: FullPlan, say: Say) -> Sequence[Stage]:
             lambda: make_tokenizer(at.tokenizer, plan.tokenizer_pairs, plan.seed),
         ),
         Stage("pre-training", at.model / "metadata.json", lambda: _pretrain(at, plan, say)),
-        Stage("graph", at.model / "escribano.onnx", lambda: _graph(at)),
+        Stage("graphs", at.model / "escribano-prompt.onnx", lambda: _graph(at)),
         Stage("confidences of the base", at.base_calibration, lambda: _calibrate_base(at, plan)),
         Stage("pairs", at.card, lambda: make_pairs(at.pairs, at.card, plan.pairs, plan.seed, plan.notes)),
         Stage("fine-tuning", at.adapter / "metadata.json", lambda: _finetune(at, plan)),

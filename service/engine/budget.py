@@ -40,6 +40,10 @@ class Budget:
     work: int = 0
     short: bool = False
 
+    def looks_on(self, output: list[int]) -> bool:
+        """Whether any token may follow as yet."""
+        return self.max_new_tokens - len(output) > self.window or len(output) < self.next_look
+
     def affordable(self, wanted: int, masked: Logits, output: list[int], matcher: Matcher) -> int:
         """The token that is wanted next or, where no way to the end would fit after it, the likeliest after which one does.
 
@@ -47,8 +51,7 @@ class Budget:
 
         Raises: DeadEnd.
         """
-        room = self.max_new_tokens - len(output)
-        if wanted in self.eos_ids or room > self.window or len(output) < self.next_look:
+        if wanted in self.eos_ids or self.looks_on(output):
             return wanted
         if not self.whole or self.whole[: len(output)] != output:
             self.whole = self._ended(output, matcher.copy())

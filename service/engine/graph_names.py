@@ -10,15 +10,22 @@ from dataclasses import asdict
 from service.engine.lora import FUSED
 from service.weights.checkpoint import ModelConfig
 
-FILE, SIZES = "escribano.onnx", "sizes"
-LAYOUT = 2
-"""Of the graph's inputs: one more whenever graphs made before do not fit any longer."""
+SIZES = "sizes"
+"""Under which a graph's metadata tells `sizes_of`."""
+LAYOUT = 3
+"""Of the graphs' inputs: one more whenever graphs made before do not fit any longer."""
+ONE, SEVERAL = 1, 8
+"""How many rows a pass has that goes on: a sequence by itself, or as many as share a pass."""
 PLACES = ("qkv", "o", "gate_up", "down")
 """Where a layer multiplies by a matrix, in the order of FUSED."""
 EMBEDDING, NORM, HEAD = "model.embed_tokens.weight", "model.norm.weight", "lm_head.weight"
-IDS, POSITIONS, COS, SIN, WRITES, RECTANGLE, TOKENS, MASK, WANTED, ADAPTER_OF_TOKEN, LOGITS = (
-    "ids", "positions", "cos", "sin", "writes", "rectangle", "tokens", "mask", "wanted", "adapter_of_token", "logits",
-)  # fmt: skip
+COS, SIN = "cos", "sin"
+IDS, WANTED, MASK, LENGTHS, LAST, TOTALS, ADAPTER_OF_TOKEN, LOGITS = "ids", "wanted", "mask", "lengths", "last", "totals", "adapter_of_token", "logits"
+
+
+def file_of(rows: int | None) -> str:
+    """The graph of passes of so many rows; None: of one prompt that is seen both ways."""
+    return "escribano-prompt.onnx" if rows is None else f"escribano-{rows}.onnx"
 
 
 def norm_names(index: int) -> tuple[str, str]:
@@ -46,12 +53,14 @@ def columns_name(place: str) -> str:
     return f"{place}.ranks_of_adapter"
 
 
-def cache_name(index: int, which: str) -> str:
-    return f"past.{index}.{which}"
+def cache_names(num_layers: int, row: int) -> tuple[str, ...]:
+    """Keys and values of each layer, of the row of that number in a pass."""
+    return tuple(f"past.{row}.{index}.{which}" for index in range(num_layers) for which in ("key", "value"))
 
 
-def present_name(index: int, which: str) -> str:
-    return f"present.{index}.{which}"
+def present_name(past: str) -> str:
+    """What a pass makes of keys or values that it is given."""
+    return past.replace("past", "present", 1)
 
 
 def sizes_of(config: ModelConfig) -> str:

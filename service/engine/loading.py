@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 
 from service.engine.executor import Executor
-from service.engine.graph_names import FILE
+from service.engine.graph_names import ONE, file_of
 from service.engine.onnx_executor import OnnxExecutor
 from service.weights.checkpoint import Base, CheckpointInvalid
 
@@ -23,14 +23,14 @@ def torch_threads(cores: int | None = None) -> int:
 
 def executor_for(base: Base, *, num_slots: int, device: str = "cpu", threads: int | None = None) -> Executor:
     """Raises: CheckpointInvalid when the base can be run by nothing that is installed."""
-    if device == "cpu" and (base.path / FILE).is_file():
+    if device == "cpu" and (base.path / file_of(ONE)).is_file():
         return OnnxExecutor(base, num_slots=num_slots, threads=threads)
     try:
         import torch
 
         from service.engine.torch_executor import TorchExecutor
     except ImportError as error:
-        raise CheckpointInvalid(f"{base.path}: without {FILE} on a CPU, and on any other device, torch runs it: pip install -e '.[torch]'") from error
+        raise CheckpointInvalid(f"{base.path}: without {file_of(ONE)} on a CPU, and on any other device, torch runs it: pip install -e '.[torch]'") from error
     if device == "cpu":
         torch.set_num_threads(threads or torch_threads())
     try:

@@ -24,6 +24,10 @@ class Matcher(Protocol):
 
     def consume(self, token_id: int) -> None: ...
 
+    def take(self, token_id: int) -> bool:
+        """Consume a token if it may come next, and say whether: what `allowed` would say of it, without looking at all others."""
+        ...
+
     def forced(self) -> list[int]:
         """The tokens the grammar leaves no choice about; they are consumed by this call."""
         ...

@@ -1,44 +1,45 @@
 """A Mistral-family decoder in ONNX Runtime on a CPU: one forward over rows of many sequences, each with its adapter.
 
-Owns the session and the rectangles that are run; where keys and values lie is `cache.py`, the adapters of a pass are `side_by_side.py`. The graph (`onnx_graph.py` writes it beside the base) has no weights: it is
-given the arrays of the safetensors. The cache is bound as input and output alike, so that a pass writes its keys and values in place. Needs neither torch nor
+Owns the sessions and what is bound to them; where keys and values lie is `cache.py`, the adapters of a pass are `side_by_side.py`. The graphs (`onnx_graph.py` writes them beside the base) have no weights: they are
+given the arrays of the safetensors. A cache is bound as input and output alike, so that a pass writes its keys and values in place. Needs neither torch nor
 transformers; the arithmetic is compared with theirs in tests/unit/test_executors.py.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
-from itertools import groupby
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
-from service.engine.cache import PLACES as PLACES_OF_BLOCK
-from service.engine.cache import Block, Cache
+from service.engine.cache import STEP, Cache, Caches
 from service.engine.executor import Logits, Row
 from service.engine.graph_names import (
     ADAPTER_OF_TOKEN,
     COS,
     EMBEDDING,
-    FILE,
     HEAD,
     IDS,
+    LAST,
+    LENGTHS,
     LOGITS,
     MASK,
     NORM,
+    ONE,
     PLACES,
-    POSITIONS,
-    RECTANGLE,
+    SEVERAL,
     SIN,
     SIZES,
-    TOKENS,
+    TOTALS,
     WANTED,
-    WRITES,
-    cache_name,
+    cache_names,
+    file_of,
     matrix_name,
     norm_names,
+    present_name,
     projection_names,
     sizes_of,
 )
@@ -46,12 +47,29 @@ from service.engine.lora import Array, FactorsUnfit, LowRank
 from service.engine.side_by_side import Factors, Names, SideBySide
 from service.weights.checkpoint import Base, CheckpointInvalid, ModelConfig
 
-LONG = 17
-"""A row of more tokens is run by itself: beside short ones it would make a rectangle of mostly nothing."""
-MOST_BINDINGS = 64
-"""How many sets of adapters and of neighbouring places of a block are kept bound."""
+MOST_BOUND = 64
+"""How many sets of adapters are kept bound to each graph."""
 
 _UNSEEN = np.float32(-1e30)
+_Given = Array | NDArray[np.int64] | NDArray[np.int32]
+
+
+@dataclass(slots=True)
+class _Bound:
+    """A pass's rotations and factors, and the caches of its rows as far as they were bound by a pass before."""
+
+    binding: onnxruntime.IOBinding
+    caches: list[int | None]
+    """Their numbers: what they name may be gone, and is bound anew before it is looked at."""
+
+
+@dataclass
+class _Graph:
+    """A session, what is kept bound to it, and how many rows its passes have."""
+
+    session: onnxruntime.InferenceSession
+    rows: int
+    bound: dict[tuple[Names, int], _Bound] = field(default_factory=dict)
 
 
 class OnnxExecutor:
@@ -61,12 +79,16 @@ class OnnxExecutor:
         self.config, self.num_slots, self.prefix_lm = base.config, num_slots, base.config.prefix_lm
         self.context_length, self.vocab_size = base.config.context_length, base.config.vocab_size
         self._sizes = base.config.projection_sizes
-        self._arrays = _arrays(base)  # the session looks at them where they lie
-        self._session = _session(base.path / FILE, self._arrays, base.config, threads)
+        self._arrays = _arrays(base)  # the sessions look at them where they lie
+        kinds: tuple[int | None, ...] = (ONE, SEVERAL, *((None,) if self.prefix_lm else ()))
+        self._graphs = {rows: _Graph(_session(base.path / file_of(rows), self._arrays, base.config, threads), rows or 1) for rows in kinds}
         self._side_by_side = SideBySide(base.config.num_layers, self._sizes, self._unbind)
         self._rotations = dict(zip((COS, SIN), _rotations(base.config), strict=True))
-        names = [cache_name(index, which) for index in range(base.config.num_layers) for which in ("key", "value")]
-        self._cache = Cache(names, base.config.num_kv_heads, base.config.head_dim, self.context_length)
+        of_a_cache = (2 * base.config.num_layers, base.config.num_kv_heads, base.config.head_dim)
+        self._caches = Caches(*of_a_cache, self.context_length)
+        self._nobodys = Caches(*of_a_cache, STEP).reserve(0, 0, 1)  # for the rows of a pass that has fewer
+        self._names = [cache_names(base.config.num_layers, row) for row in range(SEVERAL)]
+        self._prompt_cache = np.empty(0, np.float32)
 
     def load_adapter(self, digest: str, adapter: LowRank) -> None:
         """Make an adapter usable under its digest.
@@ -89,101 +111,94 @@ class OnnxExecutor:
 
     def release(self, slot: int) -> None:
         """The sequence in a slot is over: its positions need no room any more."""
-        self._cache.release(slot)
+        self._caches.release(slot)
 
     def forward(self, rows: Sequence[Row]) -> list[Logits]:
         """See `Executor.forward`."""
         assert all(row.token_ids and row.start + len(row.token_ids) <= self.context_length for row in rows), "a row leaves the context"
         for row in rows:
-            self._cache.reserve(row.slot, row.start, row.start + len(row.token_ids))
-        logits: dict[Row, Logits] = {}
-        for together in self._by_block(rows):
-            for short in self._side_by_side.passes([row for row in together if len(row.token_ids) <= LONG]):
-                logits.update(zip(short, self._run(short), strict=True))
-            logits.update((row, self._run([row])[0] if row.start else self._begun(row)) for row in together if len(row.token_ids) > LONG)
+            self._caches.reserve(row.slot, row.start, row.start + len(row.token_ids))
+        logits = {row: self._begun(row) for row in rows if row.num_prefix}
+        going_on = sorted((row for row in rows if not row.num_prefix), key=lambda row: row.slot)  # so that a pass has the rows that it had before
+        for together in self._side_by_side.passes(going_on):
+            for part in (together[at : at + SEVERAL] for at in range(0, len(together), SEVERAL)):
+                logits.update(zip(part, self._gone_on(part), strict=True))
         return [logits[row] for row in rows]
-
-    def _by_block(self, rows: Sequence[Row]) -> Iterator[list[Row]]:
-        """The rows of each block, in the order in which they lie there."""
-        places = {row: self._cache.place(row.slot) for row in rows}
-        in_order = sorted(rows, key=lambda row: (places[row][0].number, places[row][1]))
-        return (list(group) for _, group in groupby(in_order, lambda row: places[row][0].number))
 
     # --- a pass -------------------------------------------------------------------------------------------------------
 
     def _begun(self, row: Row) -> Logits:
-        """A long row that is the first of its sequence: in a cache of its own size, so that it need not look past its end."""
-        (block, place), length = self._cache.place(row.slot), len(row.token_ids)
-        fresh = {name: np.empty((1, array.shape[1], length, array.shape[3]), np.float32) for name, array in block.arrays.items()}
-        logits = self._run([row], fresh)[0]
-        for name, array in block.arrays.items():
-            array[place, :, :length] = fresh[name][0]
+        """A prompt that is seen both ways, and what is known to follow it."""
+        length, shape = len(row.token_ids), self._nobodys.array.shape
+        if self._prompt_cache.size < (size := length * self._nobodys.array[:, :, 0].size):
+            self._prompt_cache = np.empty(size, np.float32)
+        found = self._prompt_cache[:size].reshape(*shape[:2], length, shape[3])
+        place = np.arange(length)
+        sees = np.where(place < np.maximum(place + 1, row.num_prefix)[:, None], np.float32(0), _UNSEEN)
+        bound = self._bound(self._graphs[None], *self._laid([row], spare=0), 0)
+        for name, array in zip(self._names[0], found, strict=True):
+            bound.binding.bind_output(present_name(name), "cpu", 0, np.float32, (1, *array.shape), array.ctypes.data)
+        (logits,) = self._run(self._graphs[None], bound, [row], {IDS: np.array(row.token_ids), MASK: sees[None, None]})
+        self._caches[row.slot].array[:, :, :length] = found
         return logits
 
-    def _run(self, rows: Sequence[Row], fresh: dict[str, Array] | None = None) -> list[Logits]:
-        """One pass over the places of a block from the first to the last of the rows, or over a cache that is only theirs."""
-        block, first = self._cache.place(rows[0].slot)
-        places = [self._cache.place(row.slot)[1] - first for row in rows]
-        slots, length = places[-1] + 1, block.length if fresh is None else len(rows[0].token_ids)
-        lengths = np.array([len(row.token_ids) for row in rows])
-        width, ends = int(lengths.max()), lengths.cumsum()
-        of_row = np.repeat(np.arange(len(rows)), lengths)
-        slot = np.array(places)[of_row]
-        place = np.arange(ends[-1]) - (ends - lengths)[of_row]
-        position = np.array([row.start for row in rows])[of_row] + place
-        prefix = np.array([row.num_prefix for row in rows])[of_row]
-        in_rectangle = slot * width + place
-        rectangle = np.zeros(slots * width, np.int64)
-        rectangle[in_rectangle] = np.arange(len(place))
-        heads = np.arange(self.config.num_kv_heads)
-        sees = np.full((slots * width, length), _UNSEEN)
-        sees[in_rectangle] = np.where(np.arange(length) < np.where(place < prefix, prefix, position + 1)[:, None], np.float32(0), _UNSEEN)
-        names, factors = self._side_by_side.laid({row.adapter for row in rows if row.adapter is not None})
-        whose = np.array([len(names) if row.adapter is None else names.index(row.adapter) for row in rows])
-        logits = np.empty((sum(row.num_logits for row in rows), self.vocab_size), np.float32)
-        given = {
-            IDS: np.array([token for row in rows for token in row.token_ids]), POSITIONS: position,
-            WRITES: np.stack(np.broadcast_arrays(slot[:, None], heads, position[:, None]), axis=-1), RECTANGLE: rectangle, TOKENS: in_rectangle,
-            MASK: sees.reshape(slots, 1, width, length), WANTED: np.concatenate([np.arange(e - r.num_logits, e) for r, e in zip(rows, ends, strict=True)]),
-            ADAPTER_OF_TOKEN: whose[of_row],
-        }  # fmt: skip
-        bound = self._bound(names, factors, block, first, first + slots) if fresh is None else self._binding(factors, fresh)
-        kept = [_bind_input(bound, name, array) for name, array in given.items()]
-        bound.bind_output(LOGITS, "cpu", 0, np.float32, logits.shape, logits.ctypes.data)
-        self._session.run_with_iobinding(bound)
-        del kept
-        return np.split(logits, np.cumsum([row.num_logits for row in rows])[:-1])
+    def _gone_on(self, rows: Sequence[Row]) -> list[Logits]:
+        """Rows of sequences that have begun, or that are seen one way from the start: in a pass of one or of several, the places that are left to nobody's."""
+        graph = self._graphs[ONE if len(rows) == 1 else SEVERAL]
+        names, factors = self._laid(rows, spare=0 if len(rows) == 1 else 1)
+        bound = self._bound(graph, names, factors, rows[0].slot // SEVERAL)
+        none = graph.rows - len(rows)
+        self._bind_caches(bound, [*(self._caches[row.slot] for row in rows), *[self._nobodys] * none])
+        lengths = [*(len(row.token_ids) for row in rows), *[1] * none]
+        totals = np.array([*(row.start + len(row.token_ids) for row in rows), *[1] * none], np.int32)
+        given: dict[str, _Given] = {IDS: np.array([*(token for row in rows for token in row.token_ids), *[0] * none]), LAST: totals - np.int32(1), TOTALS: totals}
+        if graph.rows > 1:
+            whose = [*(len(names) if row.adapter is None else names.index(row.adapter) for row in rows), *[len(names)] * none]
+            given |= {LENGTHS: np.array(lengths), ADAPTER_OF_TOKEN: np.repeat(whose, lengths)}
+        return self._run(graph, bound, rows, given)
 
-    def _bound(self, names: Names, factors: Factors, block: Block, first: int, end: int) -> onnxruntime.IOBinding:
-        """What stays the same from pass to pass is bound once: the cache of neighbouring places, and factors."""
-        found = block.bound.pop((names, first, end), None)
+    def _run(self, graph: _Graph, bound: _Bound, rows: Sequence[Row], given: dict[str, _Given]) -> list[Logits]:
+        ends = np.cumsum([len(row.token_ids) for row in rows]).tolist()
+        given[WANTED] = np.array([place for row, end in zip(rows, ends, strict=True) for place in range(end - row.num_logits, end)], np.int64)
+        logits = np.empty((len(given[WANTED]), self.vocab_size), np.float32)
+        for name, array in given.items():
+            bound.binding.bind_input(name, "cpu", 0, array.dtype, array.shape, array.ctypes.data)
+        bound.binding.bind_output(LOGITS, "cpu", 0, np.float32, logits.shape, logits.ctypes.data)
+        graph.session.run_with_iobinding(bound.binding)
+        return [logits] if len(rows) == 1 else np.split(logits, np.cumsum([row.num_logits for row in rows])[:-1])
+
+    def _laid(self, rows: Sequence[Row], spare: int) -> tuple[Names, Factors]:
+        return self._side_by_side.laid({row.adapter for row in rows if row.adapter is not None}, spare)
+
+    def _bound(self, graph: _Graph, names: Names, factors: Factors, group: int) -> _Bound:
+        """What stays the same from pass to pass is bound once: rotations, factors, and caches as long as a group of rows keeps them."""
+        found = graph.bound.pop((names, group), None)
         if found is None:
-            found = self._binding(factors, {name: array[first:end] for name, array in block.arrays.items()})
-        block.bound[names, first, end] = found  # the latest used comes last
-        while len(block.bound) > MOST_BINDINGS:
-            del block.bound[next(iter(block.bound))]
+            found = _Bound(graph.session.io_binding(), [None] * graph.rows)
+            wanted = {node.name for node in graph.session.get_inputs()}
+            for name, array in (self._rotations | factors).items():
+                if name in wanted:  # of one row every rank is its own
+                    found.binding.bind_input(name, "cpu", 0, np.float32, array.shape, array.ctypes.data)
+        graph.bound[names, group] = found  # the latest used comes last
+        while len(graph.bound) > MOST_BOUND:
+            del graph.bound[next(iter(graph.bound))]
         return found
+
+    def _bind_caches(self, bound: _Bound, caches: Sequence[Cache]) -> None:
+        for row, cache in enumerate(caches):
+            if bound.caches[row] == cache.number:
+                continue
+            bound.caches[row] = cache.number
+            shape, start, step = (1, *cache.array.shape[1:]), cache.array.ctypes.data, cache.array.strides[0]
+            for index, name in enumerate(self._names[row]):
+                bound.binding.bind_input(name, "cpu", 0, np.float32, shape, start + index * step)
+                bound.binding.bind_output(present_name(name), "cpu", 0, np.float32, shape, start + index * step)
 
     def _unbind(self, names: Names) -> None:
         """Factors that were laid together are not used any more."""
-        for block in self._cache.blocks:
-            for key in [key for key in block.bound if key[0] == names]:
-                del block.bound[key]
-
-    def _binding(self, factors: Factors, caches: dict[str, Array]) -> onnxruntime.IOBinding:
-        bound = self._session.io_binding()
-        for name, array in (self._rotations | factors | caches).items():
-            bound.bind_input(name, "cpu", 0, np.float32, array.shape, array.ctypes.data)
-        for name, cache in caches.items():
-            bound.bind_output(name.replace("past", "present", 1), "cpu", 0, np.float32, cache.shape, cache.ctypes.data)
-        return bound
-
-
-def _bind_input(bound: onnxruntime.IOBinding, name: str, array: Array | NDArray[np.int64]) -> onnxruntime.OrtValue:
-    """Bind an array where it lies; what is returned must outlive the pass."""
-    value = onnxruntime.OrtValue.ortvalue_from_numpy(array)
-    bound.bind_ortvalue_input(name, value)
-    return value
+        for graph in self._graphs.values():
+            for key in [key for key in graph.bound if key[0] == names]:
+                del graph.bound[key]
 
 
 def _arrays(base: Base) -> dict[str, Array]:
@@ -216,7 +231,7 @@ def _session(graph: Path, arrays: dict[str, Array], config: ModelConfig, threads
 
 
 def _rotations(c: ModelConfig) -> tuple[Array, Array]:
-    """cos and sin of the rotary angles, (positions, head_dim / 2); as many positions as a pass may have tokens, which the operator asks for."""
+    """cos and sin of the rotary angles, (positions, head_dim / 2)."""
     rates = c.rope_theta ** -(np.arange(0, c.head_dim, 2, dtype=np.float32) / np.float32(c.head_dim))
-    angles = np.outer(np.arange(max(c.context_length, PLACES_OF_BLOCK * LONG), dtype=np.float32), rates.astype(np.float32))
+    angles = np.outer(np.arange(c.context_length, dtype=np.float32), rates.astype(np.float32))
     return np.cos(angles), np.sin(angles)

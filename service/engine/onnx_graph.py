@@ -1,12 +1,13 @@
-"""The computation of a Mistral-family decoder as an ONNX graph without weights: one forward over rows of many sequences, each with its adapter.
+"""The computation of a Mistral-family decoder as ONNX graphs without weights: one of a sequence that goes on, one of several side by side, each with its adapter, and one
+of a prompt that is seen both ways.
 
 Owns the arithmetic, which is that of transformers' MistralForCausalLM with peft's LoRA. Weights are initializers that
-are not in the file: `onnx_executor.py` feeds it the arrays of the safetensors. Needs the `onnx` package, so it runs where bases are bundled, not where they are
+are not in the files: `onnx_executor.py` feeds them the arrays of the safetensors. Needs the `onnx` package, so it runs where bases are bundled, not where they are
 served:
 
     python -m service.engine.onnx_graph service/embedded/base
 
-Shapes: T tokens of all rows end to end, W of them with logits wanted; B slots of S places each (T in a rectangle), L positions of cache; R ranks of all
+Shapes: T tokens of all rows end to end, W of them with logits wanted; S of them in a row, over P positions of its own cache; R ranks of all
 adapters in the pass. Projections are laid out as in the checkpoint, (out, in), which the runtime packs once; an adapter's factors, which it packs anew in every pass, the way that is quick to
 pack: (in, rank) and (rank, out).
 """
@@ -15,6 +16,7 @@ from __future__ import annotations
 
 import math
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -26,23 +28,24 @@ from service.engine.graph_names import (
     ADAPTER_OF_TOKEN,
     COS,
     EMBEDDING,
-    FILE,
     HEAD,
     IDS,
+    LAST,
+    LENGTHS,
     LOGITS,
     MASK,
     NORM,
+    ONE,
     PLACES,
-    POSITIONS,
-    RECTANGLE,
+    SEVERAL,
     SIN,
     SIZES,
-    TOKENS,
+    TOTALS,
     WANTED,
-    WRITES,
-    cache_name,
+    cache_names,
     columns_name,
     factor_names,
+    file_of,
     matrix_name,
     norm_names,
     present_name,
@@ -66,10 +69,13 @@ class _Graph:
     initializers: list[Any] = field(default_factory=list)
 
     def add(self, kind: str, *inputs: str, outputs: int = 1, domain: str = "", name: str = "", **attributes: Any) -> str:
-        stem = name or f"n{len(self.nodes)}"
-        names = [stem, *(f"{stem}_{i}" for i in range(1, outputs))]
+        return self.all_of(kind, *inputs, domain=domain, names=[name or f"n{len(self.nodes)}", *(f"n{len(self.nodes)}_{i}" for i in range(1, outputs))], **attributes)[0]
+
+    def all_of(self, kind: str, *inputs: str, names: list[str] | None = None, outputs: int = 1, domain: str = "", **attributes: Any) -> list[str]:
+        """A node of several outputs, and the names of all of them."""
+        names = names or [f"n{len(self.nodes)}_{i}" for i in range(outputs)]
         self.nodes.append(helper.make_node(kind, list(inputs), names, domain=domain, **attributes))
-        return stem
+        return names
 
     def given(self, name: str, kind: int, *shape: int | str) -> str:
         self.inputs.append(helper.make_tensor_value_info(name, kind, list(shape)))
@@ -78,7 +84,7 @@ class _Graph:
     def weight(self, name: str, *shape: int) -> str:
         """An initializer whose data the runtime is given beside the graph."""
         tensor = TensorProto(name=name, data_type=TensorProto.FLOAT, dims=shape, data_location=TensorProto.EXTERNAL)
-        for key, value in (("location", FILE), ("offset", "0"), ("length", str(4 * math.prod(shape)))):
+        for key, value in (("location", "none"), ("offset", "0"), ("length", str(4 * math.prod(shape)))):
             tensor.external_data.add(key=key, value=value)
         self.initializers.append(tensor)
         return name
@@ -89,30 +95,20 @@ class _Graph:
         return name
 
 
-def build(config: ModelConfig) -> onnx.ModelProto:
-    """The graph for a base of these sizes."""
+def build(config: ModelConfig, rows: int | None) -> onnx.ModelProto:
+    """The graph for a base of these sizes and passes of so many rows; None: of one prompt."""
     c, g = config, _Graph()
     floats, ints = TensorProto.FLOAT, TensorProto.INT64
     g.given(IDS, ints, "T")
-    g.given(POSITIONS, ints, "T")
-    g.given(COS, floats, "C", c.head_dim // 2)
-    g.given(SIN, floats, "C", c.head_dim // 2)
-    g.given(WRITES, ints, "T", c.num_kv_heads, 3)
-    g.given(RECTANGLE, ints, "BS")
-    g.given(TOKENS, ints, "T")
-    g.given(MASK, floats, "B", 1, "S", "L")
     g.given(WANTED, ints, "W")
-    g.given(ADAPTER_OF_TOKEN, ints, "T")
-    sizes, query = c.projection_sizes, c.num_heads * c.head_dim
-    both, keys = query + c.num_kv_heads * c.head_dim, c.num_kv_heads * c.head_dim
+    sizes = c.projection_sizes
     g.weight(EMBEDDING, c.vocab_size, c.hidden_size)
-    once = g.ints("once", 0)
-    one_row, kv_heads = g.ints("one_row", 1, -1, both), g.ints("kv_heads", -1, c.num_kv_heads, c.head_dim)
-    turned_and_not, query_and_key = g.ints("turned_and_not", both, keys), g.ints("query_and_key", query, keys)
+    attended = _of_a_prompt(g, c) if rows is None else _of_rows(g, c, rows)
     gate_and_up = g.ints("gate_and_up", c.intermediate_size, c.intermediate_size)
-    positions = g.add("Unsqueeze", POSITIONS, once)
-    rectangle = g.add("Concat", g.add("Shape", MASK, start=0, end=1), g.add("Shape", MASK, start=2, end=3), g.ints("query", query), axis=0)
-    flat = g.ints("flat", -1, query)
+    own = {}
+    if rows is not None and rows > 1:  # of one row every rank is its own
+        g.given(ADAPTER_OF_TOKEN, ints, "T")
+        own = {place: g.add("Gather", g.given(columns_name(place), floats, "A", f"R_{place}"), ADAPTER_OF_TOKEN) for place in PLACES}
 
     def projected(index: int, place: str, hidden: str) -> str:
         """All projections of one input, with the adapters' share."""
@@ -122,29 +118,17 @@ def build(config: ModelConfig) -> onnx.ModelProto:
         down, up = factor_names(index, place)
         g.given(down, floats, size[1], f"R_{place}")
         g.given(up, floats, f"R_{place}", size[0])
-        low = g.add("Mul", g.add("Gemm", hidden, down), own[place])
-        return g.add("Gemm", low, up, out)
+        low = g.add("Gemm", hidden, down)
+        return g.add("Gemm", g.add("Mul", low, own[place]) if own else low, up, out)
 
-    own = {place: g.add("Gather", g.given(columns_name(place), floats, "A", f"R_{place}"), ADAPTER_OF_TOKEN) for place in PLACES}
     hidden, added = g.add("Gather", EMBEDDING, IDS), ""
     for index in range(c.num_layers):
         before, after = (g.weight(name, c.hidden_size) for name in norm_names(index))
         normed, hidden = _normed(g, hidden, added, before, c.rms_norm_eps)
-        split = g.add("Split", projected(index, "qkv", normed), turned_and_not, outputs=2, axis=-1)
-        turned = g.add("RotaryEmbedding", g.add("Reshape", split, one_row), positions, COS, SIN, domain=FUSED_OPS, num_heads=c.num_heads + c.num_kv_heads)
-        split_query = g.add("Split", turned, query_and_key, outputs=2, axis=-1)
-        past_keys, past_values = (g.given(cache_name(index, which), floats, "B", c.num_kv_heads, "L", c.head_dim) for which in ("key", "value"))
-        keys_now = g.add("ScatterND", past_keys, WRITES, g.add("Reshape", f"{split_query}_1", kv_heads), name=present_name(index, "key"))
-        values_now = g.add("ScatterND", past_values, WRITES, g.add("Reshape", f"{split}_1", kv_heads), name=present_name(index, "value"))
-        queries = g.add("Reshape", g.add("Gather", split_query, RECTANGLE, axis=1), rectangle)
-        mixed = _attended(g, c, queries, keys_now, values_now)
-        added = projected(index, "o", g.add("Gather", g.add("Reshape", mixed, flat), TOKENS))
+        added = projected(index, "o", attended(index, projected(index, "qkv", normed)))
         normed, hidden = _normed(g, hidden, added, after, c.rms_norm_eps)
-        halves = g.add("Split", projected(index, "gate_up", normed), gate_and_up, outputs=2, axis=-1)
-        silu = g.add("QuickGelu", halves, domain=FUSED_OPS, alpha=1.0)
-        added = projected(index, "down", g.add("Mul", silu, f"{halves}_1"))
-        for which in ("key", "value"):
-            g.outputs.append(helper.make_tensor_value_info(present_name(index, which), floats, ["B", c.num_kv_heads, "L", c.head_dim]))
+        gate, up = g.all_of("Split", projected(index, "gate_up", normed), gate_and_up, outputs=2, axis=-1)
+        added = projected(index, "down", g.add("Mul", g.add("QuickGelu", gate, domain=FUSED_OPS, alpha=1.0), up))
     last = g.add("Add", g.add("Gather", hidden, WANTED), g.add("Gather", added, WANTED))
     normed, _ = _normed(g, last, "", g.weight(NORM, c.hidden_size), c.rms_norm_eps)
     head = EMBEDDING if c.tied_embeddings else g.weight(HEAD, c.vocab_size, c.hidden_size)
@@ -156,8 +140,66 @@ def build(config: ModelConfig) -> onnx.ModelProto:
     return made
 
 
-def _attended(g: _Graph, c: ModelConfig, queries: str, keys: str, values: str) -> str:
-    """Attention of (B, S, query heads of head_dim) over a cache (B, KV, L, D), in the shape of the queries."""
+_Attended = Callable[[int, str], str]
+"""Attention of a layer: its number and the queries, keys and values (T, all heads of head_dim) of all rows, one after the other, in; (T, query heads of head_dim) out."""
+
+
+def _of_rows(g: _Graph, c: ModelConfig, rows: int) -> _Attended:
+    """Each row over its own cache, which the node writes in place: a token sees those before it."""
+    width = (c.num_heads + 2 * c.num_kv_heads) * c.head_dim
+    packed, flat = g.ints("packed", 1, -1, width), g.ints("flat", -1, c.num_heads * c.head_dim)
+    cos, sin = _rotations(g, c)
+    last, totals = (g.given(name, TensorProto.INT32, rows) for name in (LAST, TOTALS))
+    each = [1] * rows
+    lasts, all_totals = ([name] if rows == 1 else g.all_of("Split", name, g.ints("each", *each), outputs=rows) for name in (last, totals))
+    lengths = g.given(LENGTHS, TensorProto.INT64, rows) if rows > 1 else ""
+
+    def attended(index: int, qkv: str) -> str:
+        together = g.add("Reshape", qkv, packed)
+        own = g.all_of("Split", together, lengths, outputs=rows, axis=1) if rows > 1 else [together]
+        mixed = []
+        for row, (qkv_of_row, row_last, total) in enumerate(zip(own, lasts, all_totals, strict=True)):
+            past = cache_names(c.num_layers, row)[2 * index : 2 * index + 2]
+            for name in past:
+                g.given(name, TensorProto.FLOAT, 1, c.num_kv_heads, f"P_{row}", c.head_dim)
+                g.outputs.append(helper.make_tensor_value_info(present_name(name), TensorProto.FLOAT, [1, c.num_kv_heads, f"P_{row}", c.head_dim]))
+            names = [f"mixed_{index}_{row}", *map(present_name, past)]
+            mixed += g.all_of("GroupQueryAttention", qkv_of_row, "", "", *past, row_last, total, cos, sin, names=names, domain=FUSED_OPS,
+                              num_heads=c.num_heads, kv_num_heads=c.num_kv_heads, do_rotary=1)[:1]  # fmt: skip
+        return g.add("Reshape", g.add("Concat", *mixed, axis=1) if rows > 1 else mixed[0], flat)
+
+    return attended
+
+
+def _of_a_prompt(g: _Graph, c: ModelConfig) -> _Attended:
+    """One row that begins, each token over what the mask (0 or far below) lets it see; keys and values are given back."""
+    query, keys = c.num_heads * c.head_dim, c.num_kv_heads * c.head_dim
+    g.given(MASK, TensorProto.FLOAT, 1, 1, "T", "T")
+    cos, sin = _rotations(g, c)
+    packed, flat = g.ints("packed", 1, -1, query + 2 * keys), g.ints("flat", -1, query)
+    turned_and_not, query_and_key, by_head = g.ints("turned_and_not", query + keys, keys), g.ints("query_and_key", query, keys), g.ints("by_head", 1, -1, c.num_kv_heads, c.head_dim)
+    first = g.ints("first", 0)
+
+    def attended(index: int, qkv: str) -> str:
+        to_turn, values = g.all_of("Split", g.add("Reshape", qkv, packed), turned_and_not, outputs=2, axis=-1)
+        turned = g.add("RotaryEmbedding", to_turn, first, cos, sin, domain=FUSED_OPS, num_heads=c.num_heads + c.num_kv_heads)
+        queries, own_keys = g.all_of("Split", turned, query_and_key, outputs=2, axis=-1)
+        names = list(map(present_name, cache_names(c.num_layers, 0)[2 * index : 2 * index + 2]))
+        for name, of in zip(names, (own_keys, values), strict=True):
+            g.add("Transpose", g.add("Reshape", of, by_head), perm=[0, 2, 1, 3], name=name)
+            g.outputs.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, [1, c.num_kv_heads, "T", c.head_dim]))
+        return g.add("Reshape", _masked(g, c, queries, *names), flat)
+
+    return attended
+
+
+def _rotations(g: _Graph, c: ModelConfig) -> tuple[str, str]:
+    """cos and sin of the rotary angles by position."""
+    return g.given(COS, TensorProto.FLOAT, "C", c.head_dim // 2), g.given(SIN, TensorProto.FLOAT, "C", c.head_dim // 2)
+
+
+def _masked(g: _Graph, c: ModelConfig, queries: str, keys: str, values: str) -> str:
+    """Attention of (1, T, query heads of head_dim) over (1, KV, T, head_dim), in the shape of the queries."""
     if c.num_heads == c.num_kv_heads:
         return g.add("MultiHeadAttention", queries, keys, values, "", "", MASK, domain=FUSED_OPS, num_heads=c.num_heads)
     group = c.num_heads // c.num_kv_heads  # query heads that share one of the cache are more places of it
@@ -176,13 +218,18 @@ def _normed(g: _Graph, hidden: str, added: str, weight: str, eps: float) -> tupl
     return out, f"{out}_3"
 
 
-def write_graph(folder: Path) -> Path:
-    """Write a base's graph beside its weights, whole. Raises: CheckpointInvalid for what is no base that is run."""
-    file = folder / FILE
+def write_graphs(folder: Path) -> list[Path]:
+    """Write a base's graphs beside its weights, each whole. Raises: CheckpointInvalid for what is no base that is run."""
+    config = ModelConfig.from_json(read_json(folder / "config.json"), folder / "config.json")
+    return [_write(build(config, rows), folder / file_of(rows)) for rows in (ONE, SEVERAL, *((None,) if config.prefix_lm else ()))]
+
+
+def _write(graph: onnx.ModelProto, file: Path) -> Path:
     beside = file.with_suffix(".part")
-    onnx.save(build(ModelConfig.from_json(read_json(folder / "config.json"), folder / "config.json")), beside)
+    onnx.save(graph, beside)
     return beside.replace(file)
 
 
 if __name__ == "__main__":
-    print(write_graph(Path(sys.argv[1]) if len(sys.argv) > 1 else EMBEDDED_BASE))
+    for file in write_graphs(Path(sys.argv[1]) if len(sys.argv) > 1 else EMBEDDED_BASE):
+        print(file)

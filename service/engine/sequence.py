@@ -169,64 +169,70 @@ class Sequence:
         self.num_forward_passes += 1
         num_known = min(len(row.token_ids), len(self.pending))
         drafts = row.token_ids[num_known:]
-        self._ran(num_known, logits[: row.num_logits - len(drafts)])
-        if self.pending:
-            return
+        best = logits.argmax(axis=1).tolist() if len(logits) else []
+        judged = row.num_logits - len(drafts)
+        self._ran(num_known, best[:judged])
+        if not self.pending:
+            judged = self._go_on(logits, best, drafts)
+        wanted = self.output[len(self.logprobs) : len(self.logprobs) + judged]
+        if wanted:
+            self.logprobs += _logprobs(logits[: len(wanted)], wanted)
+        if self.job.listener is not None and self.prefilled_at:
+            self.job.listener(tuple(self.output[: len(self.logprobs)]), tuple(self.logprobs))
+
+    def _go_on(self, logits: Logits, best: list[int], drafts: Collection[int]) -> int:
+        """Choose the next token, and as many more as the drafts foresaw; gives how many of the logits were of use."""
         self.prefilled_at = self.prefilled_at or time.monotonic()
-        at, right = row.num_logits - len(drafts), 0
+        at, right = len(best) - len(drafts), 0
         while not self.pending and self.ending is None:
             if self.cut:
                 self.ending = Ending.LENGTH
             else:
-                self._choose(logits[at - 1])
+                self._choose(logits[at - 1], best[at - 1])
             num_right = _num_common(self.pending, drafts[right:])
-            self._ran(num_right, logits[at : at + num_right])
+            self._ran(num_right, best[at : at + num_right])
             at, right = at + num_right, right + num_right
         if drafts and self._lookup is not None:
             self._lookup.learn(len(drafts), right)
-        if self.job.listener is not None:
-            self.job.listener(tuple(self.output[: len(self.logprobs)]), tuple(self.logprobs))
+        return at
 
-    def _ran(self, num_tokens: int, logits: Logits) -> None:
-        """The first pending tokens are run, and these are the last logits of theirs."""
+    def _ran(self, num_tokens: int, best: list[int]) -> None:
+        """The first pending tokens are run, and these are the likeliest ones that their last logits told; a forced one that the model would not have chosen itself is an
+        intervention."""
         self.num_run += num_tokens
         del self.pending[:num_tokens]
-        if len(logits):
-            self._judge_known(logits)
+        first = self.num_run - len(best) + 1 - len(self.job.prompt_ids)  # output index that best[0] is for
+        known = self.output[first : first + len(best)]
+        self.num_interventions += sum(index >= len(self.job.written_ids) and likeliest != token for index, (likeliest, token) in enumerate(zip(best, known, strict=False), first))
 
-    def _judge_known(self, logits: Logits) -> None:
-        """What the model makes of tokens that it was not asked about; a forced one that it would not have chosen itself is an intervention."""
-        first = self.num_run - len(logits) + 1 - len(self.job.prompt_ids)  # output index that logits[0] predicts
-        known = self.output[first : first + len(logits)]
-        if not known:
+    def _choose(self, logits: Logits, best: int) -> None:
+        """The next token; ``best`` is the likeliest of the model alone."""
+        job, matcher = self.job, self.job.matcher
+        vetoed = job.vetoed if len(self.output) == len(job.written_ids) else ()
+        is_free = job.temperature == 0.0 and not vetoed and (self._budget is None or self._budget.looks_on(self.output))
+        if is_free and matcher is not None and best not in job.eos_ids and len(self.output) < job.max_new_tokens and matcher.take(best):
+            self._append(best, matcher)  # the likeliest of all is so of those that are allowed, too: no mask is needed
             return
-        self.logprobs += _logprobs(logits[: len(known)], known)
-        best = logits[: len(known)].argmax(axis=1)
-        self.num_interventions += sum(index >= len(self.job.written_ids) and int(wanted) != token for index, (wanted, token) in enumerate(zip(best, known, strict=True), first))
-
-    def _choose(self, logits: Logits) -> None:
-        matcher = self.job.matcher
-        vetoed = self.job.vetoed if len(self.output) == len(self.job.written_ids) else ()
         masked = logits if matcher is None else _masked(logits, matcher.allowed(), vetoed)
         wanted = token = self._sampled(masked)
         if self._budget is not None and matcher is not None:
             token = self._budget.affordable(wanted, masked, self.output, matcher)
-        if token not in self.job.eos_ids and len(self.output) >= self.job.max_new_tokens:
+        if token not in job.eos_ids and len(self.output) >= job.max_new_tokens:
             self.ending = Ending.LENGTH  # the token is dropped, so that the mask's hand in it counts for nothing
             return
-        self.num_interventions += int(masked.argmax() != logits.argmax() or token != wanted)
-        if token in self.job.eos_ids:
+        self.num_interventions += int(masked.argmax() != best or token != wanted)
+        if token in job.eos_ids:
             self.ending = Ending.CLOSED if self._budget is not None and self._budget.short else Ending.STOP
-        else:
-            self.logprobs += _logprobs(logits[None], [token])
-            self._append(token, matcher)
+            return
+        if matcher is not None:
+            matcher.consume(token)
+        self._append(token, matcher)
 
     def _append(self, token: int, matcher: Matcher | None) -> None:
         self.choices.append(len(self.output))
         self.output.append(token)
         self.pending = [token]
         if matcher is not None:
-            matcher.consume(token)
             self._force(matcher)
 
     def _force(self, matcher: Matcher) -> None:

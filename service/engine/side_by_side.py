@@ -17,8 +17,8 @@ from service.engine.lora import FUSED, Array, LowRank, Sizes
 
 MOST_RANKS = 96
 """How many ranks the adapters of a pass have together, unless one alone has more."""
-MOST_LAID, SPARE_ADAPTERS = 48, 1
-"""How many adapters are kept laid out alone, and as many together with others; how many adapters more than are wanted a set may have."""
+MOST_LAID = 48
+"""How many adapters are kept laid out alone, and as many together with others."""
 
 Names = tuple[str, ...]
 Factors = dict[str, Array]
@@ -61,9 +61,9 @@ class SideBySide:
         for share in shares:
             yield [row for row in rows if row.adapter in share]
 
-    def laid(self, wanted: set[str]) -> tuple[Names, Factors]:
-        """Adapters, those that are wanted and perhaps a few more, and their factors. Raises: KeyError naming one that is not loaded."""
-        kept = [names for names in self._sets if wanted <= set(names) and len(names) <= len(wanted) + SPARE_ADAPTERS]
+    def laid(self, wanted: set[str], spare: int = 0) -> tuple[Names, Factors]:
+        """Adapters, those that are wanted and at most ``spare`` more, and their factors. Raises: KeyError naming one that is not loaded."""
+        kept = [names for names in self._sets if wanted <= set(names) and len(names) <= len(wanted) + spare]
         names = min(kept, key=len, default=tuple(sorted(wanted)))
         found = self._sets.pop(names, None)
         if found is None or any(self.adapters.get(name) is not one for name, one in zip(names, found.adapters, strict=True)):

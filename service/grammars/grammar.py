@@ -54,6 +54,11 @@ class GrammarMatcher:
         if not taken:
             raise MatcherFailed(f"token {token_id} was refused after it was allowed")
 
+    def take(self, token_id: int) -> bool:
+        taken = self._matcher.try_consume_tokens([token_id])
+        self._check()
+        return bool(taken)
+
     def forced(self) -> list[int]:
         tokens = self._matcher.compute_ff_tokens()
         self._check()

@@ -122,7 +122,7 @@ class Unforced:
 
     def __init__(self, matcher: Matcher) -> None:
         self._matcher = matcher
-        self.allowed, self.consume = matcher.allowed, matcher.consume
+        self.allowed, self.consume, self.take = matcher.allowed, matcher.consume, matcher.take
 
     def copy(self) -> Unforced:
         return Unforced(self._matcher.copy())

@@ -15,7 +15,7 @@ from schemas.catalog import Catalog
 from schemas.grounding import leaves
 from schemas.validation import SecondJudge
 from service.command.demo import NOTES
-from service.engine.graph_names import FILE
+from service.engine.graph_names import ONE, SEVERAL, file_of
 from service.engine.onnx_graph import build
 from service.errors import PromptTooLong
 from service.evidence import Status
@@ -180,10 +180,11 @@ async def test_drafts_save_passes_and_change_no_report(generator: Generator, mon
     assert sum(one.num_forward_passes for one in drafted) < 0.9 * sum(one.num_forward_passes for one in plainly)
 
 
-def test_the_graph_beside_the_base_is_that_of_its_sizes() -> None:
+def test_the_graphs_beside_the_base_are_those_of_its_sizes() -> None:
     """`python -m service.engine.onnx_graph` writes it anew."""
     config = ModelConfig.from_json(read_json(EMBEDDED_BASE / "config.json"), EMBEDDED_BASE)
-    assert onnx.load(EMBEDDED_BASE / FILE, load_external_data=False) == build(config)
+    for rows in (ONE, SEVERAL, None):
+        assert onnx.load(EMBEDDED_BASE / file_of(rows), load_external_data=False) == build(config, rows)
 
 
 def test_serving_needs_neither_torch_nor_transformers() -> None:

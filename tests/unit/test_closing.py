@@ -114,6 +114,9 @@ def test_a_dead_end_has_no_way() -> None:
 
         def consume(self, token_id: int) -> None: ...
 
+        def take(self, token_id: int) -> bool:
+            return False
+
         def forced(self) -> list[int]:
             return []
 

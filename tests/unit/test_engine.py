@@ -357,11 +357,11 @@ class Panic(BaseException):
 
 
 @pytest.mark.parametrize("error", [RuntimeError("broke"), Panic("broke")], ids=["error", "panic"])
-@pytest.mark.parametrize(("method", "at"), [("forced", 1), ("forced", 3), ("allowed", 1), ("allowed", 4), ("consume", 2)])
+@pytest.mark.parametrize(("method", "at"), [("forced", 1), ("forced", 3), ("take", 1), ("take", 4), ("allowed", 4), ("consume", 2)])
 def test_a_failing_matcher_fails_its_sequence_alone(method: str, at: int, error: BaseException) -> None:
     with engine_of() as engine:
         other = engine.submit(job(eos_ids=(99,), max_new_tokens=30))
-        failed = engine.submit(job((4, 5), matcher=FailingMatcher(VOCAB, method, at, error), eos_ids=(99,)))
+        failed = engine.submit(job((4, 5), matcher=FailingMatcher(VOCAB, method, at, error), eos_ids=(99,), temperature=float(method in ("allowed", "consume"))))
         with pytest.raises(RuntimeError, match="broke"):  # a panic is told as an error, so that nothing above lets it by
             failed.result(WAIT_S)
         assert plain(job(eos_ids=(99,), max_new_tokens=30), None, VOCAB).same_as(other.result(WAIT_S))

@@ -12,12 +12,12 @@ import pytest
 import torch
 
 from service.engine import cache, onnx_executor, side_by_side
-from service.engine.cache import PLACES, ROOM, SPARE_BLOCKS, STEP, Cache
+from service.engine.cache import ROOM, SPARE, STEP, Caches
 from service.engine.executor import Logits, Row
-from service.engine.graph_names import FILE
+from service.engine.graph_names import ONE, SEVERAL, file_of
 from service.engine.lora import LowRank
 from service.engine.onnx_executor import OnnxExecutor
-from service.engine.onnx_graph import write_graph
+from service.engine.onnx_graph import write_graphs
 from service.engine.torch_executor import TorchExecutor
 from service.weights.adapters import read_adapter
 from service.weights.checkpoint import CheckpointInvalid, read_base
@@ -41,7 +41,7 @@ def torch_of(path: Path, num_slots: int = 4) -> TorchExecutor:
 
 
 def onnx_of(path: Path, num_slots: int = 4) -> OnnxExecutor:
-    write_graph(path)  # of a base that transformers saved anew
+    write_graphs(path)  # of a base that transformers saved anew
     return OnnxExecutor(read_base(path), num_slots=num_slots, threads=1)
 
 
@@ -51,12 +51,12 @@ def executor_of(request: pytest.FixtureRequest) -> Callable[[Path], AnyExecutor]
     return made
 
 
-def run(executor: AnyExecutor, ids: tuple[int, ...], sizes: list[int], slot: int = 0, adapter: str | None = None) -> Logits:
+def run(executor: AnyExecutor, ids: tuple[int, ...], sizes: list[int], slot: int = 0, adapter: str | None = None, start: int = 0) -> Logits:
     """All logits of the ids, run in pieces of these sizes."""
-    parts, start = [], 0
+    parts, at = [], 0
     for size in sizes:
-        parts += executor.forward([Row(slot, start, ids[start : start + size], size, adapter)])
-        start += size
+        parts += executor.forward([Row(slot, start + at, ids[at : at + size], size, adapter)])
+        at += size
     return np.concatenate(parts)
 
 
@@ -83,7 +83,7 @@ def test_the_logits_are_those_of_transformers_however_a_prompt_is_cut(sizes: lis
 
 @pytest.mark.parametrize(
     "changes",
-    [{"tie_word_embeddings": False}, {"num_key_value_heads": 4}, {"num_key_value_heads": 1}, {"head_dim": 16}, {"rope_theta": 500_000.0},
+    [{"tie_word_embeddings": False}, {"num_key_value_heads": 2}, {"num_attention_heads": 4, "num_key_value_heads": 2, "head_dim": 16}, {"head_dim": 32}, {"rope_theta": 500_000.0},
      {"rms_norm_eps": 1e-3}, {"sliding_window": 100}],
     ids=str,
 )  # fmt: skip
@@ -237,7 +237,7 @@ def test_both_executors_agree_on_any_mixture_of_rows(seed: int, tiny_base: Path,
     """Several groups of slots, more sets of adapters and of slots than are kept, sequences that outgrow their cache and new ones after them."""
     draw = random.Random(seed)
     monkeypatch.setattr(side_by_side, "MOST_LAID", 2)
-    monkeypatch.setattr(onnx_executor, "MOST_BINDINGS", 3)
+    monkeypatch.setattr(onnx_executor, "MOST_BOUND", 3)
     monkeypatch.setattr(cache, "ROOM", 40)
     monkeypatch.setattr(cache, "STEP", 64)
     base = read_base(tiny_base).within(600)
@@ -246,16 +246,15 @@ def test_both_executors_agree_on_any_mixture_of_rows(seed: int, tiny_base: Path,
         tiny.save_adapter(tiny_base, tmp_path / f"of_rank_{rank}", seed=rank, rank=rank)
         for executor in both:
             executor.load_adapter(f"of_rank_{rank}", read_adapter(tmp_path / f"of_rank_{rank}").weights)
-    lengths, most_blocks = set(), 0
+    lengths: set[int] = set()
     for rows, over in random_steps(draw, 19, (None, "of_rank_1", "of_rank_2", "of_rank_3"), 600):
         for one, other in zip(*(executor.forward(rows) for executor in both), strict=True):
             close(one, other)
         for executor in both:
             for slot in over:
                 executor.release(slot)
-        lengths.update(block.length for block in both[0]._cache.blocks)
-        most_blocks = max(most_blocks, len(both[0]._cache.blocks))
-    assert most_blocks > 3 and len(lengths) > 2, "sequences moved to longer blocks"
+        lengths.update(both[0]._caches[row.slot].num_positions for row in rows if row.slot not in over)
+    assert len(lengths) > 2, "sequences moved to longer caches"
 
 
 def test_adapters_share_a_pass_as_far_as_their_ranks_allow(tiny_base: Path, tmp_path: Path) -> None:
@@ -272,39 +271,28 @@ def test_adapters_share_a_pass_as_far_as_their_ranks_allow(tiny_base: Path, tmp_
         executor.forward([Row(0, 0, (7,), 1, "gone")])
 
 
-def test_short_sequences_do_not_lie_among_long_ones(tiny_base: Path, model: Any) -> None:
-    executor = onnx_of(tiny_base, num_slots=8)
-    ids = tuple(int(i) for i in np.random.default_rng(8).integers(3, tiny.VOCAB_SIZE, 1500))
-    run(executor, ids, [1500], slot=7)
-    run(executor, IDS[:10], [10], slot=1)
-    assert sorted(block.length for block in executor._cache.blocks) == [-(-(n + ROOM) // STEP) * STEP for n in (10, 1500)]
-    executor.release(7)
-    close(run(executor, IDS, [37], slot=0), expected(model, IDS))
-    close(np.concatenate(executor.forward([Row(1, 10, IDS[10:], 27)])), expected(model, IDS)[10:])
-
-
-def test_places_are_kept_found_again_and_given_back() -> None:
-    kept = Cache(("key",), 2, 4, 1000)
-    for slot in range(PLACES + 1):
-        kept.reserve(slot, 0, 10)
-    assert [len([slot for slot in block.slots if slot is not None]) for block in kept.blocks] == [PLACES, 1]
-    block, place = kept.place(3)
-    block.arrays["key"][place, :, :10] = 7.0
-    kept.reserve(3, 10, block.length + 1)
-    longer, moved = kept.place(3)
-    assert longer.length > block.length and (longer.arrays["key"][moved, :, :10] == 7.0).all() and block.slots[place] is None
-    kept.reserve(20, 0, 5)
-    assert kept.place(20) == (block, place) and not block.arrays["key"][place].any(), "the free place of the fullest block, without what stood there"
-    kept.reserve(21, 0, 900)
-    assert kept.place(21)[0].length == 1000, "never more than the context"
-    for slot in range(30):
+def test_caches_grow_with_what_they_hold_and_are_used_again() -> None:
+    kept = Caches(2, 3, 4, 2000)
+    first = kept.reserve(1, 0, 10)
+    assert first.array.shape == (2, 3, -(-(10 + ROOM) // STEP) * STEP, 4) and kept[1] is first
+    first.array[:, :, :10] = 7.0
+    assert kept.reserve(1, 10, first.num_positions) is first, "there is room"
+    longer = kept.reserve(1, 10, first.num_positions + 1)
+    assert kept[1] is longer and longer.num_positions > first.num_positions and (longer.array[:, :, :10] == 7.0).all()
+    assert kept.reserve(2, 0, 5) is first, "the one that is free again"
+    assert kept.reserve(3, 0, 1900).num_positions == 2000, "never more than the context"
+    kept.release(3)
+    assert kept.reserve(4, 0, 5).num_positions < 1000, "not one of twice the length"
+    for slot in range(5, 5 + 2 * SPARE):
+        kept.reserve(slot, 0, 5)
+    for slot in range(5, 5 + 2 * SPARE):
         kept.release(slot)
-    assert len(kept.blocks) == SPARE_BLOCKS and all(block.is_empty for block in kept.blocks)
+    assert len(kept._spare) == SPARE
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_every_sequence_lies_in_a_block_that_is_known(seed: int) -> None:
-    draw, kept, ends = random.Random(seed), Cache(("key",), 1, 2, 3000), dict[int, int]()
+def test_every_sequence_keeps_what_it_wrote(seed: int) -> None:
+    draw, kept, ends = random.Random(seed), Caches(1, 1, 2, 3000), dict[int, int]()
     for _ in range(300):
         slot = draw.randrange(20)
         if slot in ends and draw.random() < 0.3:
@@ -313,20 +301,17 @@ def test_every_sequence_lies_in_a_block_that_is_known(seed: int) -> None:
             continue
         start = draw.choice([0, ends.get(slot, 0)])
         ends[slot] = min(3000, start + draw.randint(1, 700))
-        kept.reserve(slot, start, ends[slot])
-        kept.place(slot)[0].arrays["key"][kept.place(slot)[1], :, start : ends[slot]] = slot
-        for known, end in ends.items():
-            block, place = kept.place(known)
-            assert block in kept.blocks and block.slots[place] == known and block.length >= end and (block.arrays["key"][place, :, :end] == known).all()
-    assert sum(slot is not None for block in kept.blocks for slot in block.slots) == len(ends)
+        kept.reserve(slot, start, ends[slot]).array[:, :, start : ends[slot]] = slot
+        assert all(kept[known].num_positions >= end and (kept[known].array[:, :, :end] == known).all() for known, end in ends.items())
+    assert len({kept[known].number for known in ends}) == len(ends)
 
 
 def test_guesses_that_were_wrong_leave_no_trace(tiny_base: Path, model: Any) -> None:
     executor = onnx_of(tiny_base)
     executor.forward([Row(0, 0, IDS[:20], 1)])
     executor.forward([Row(0, 10, IDS[10:12], 1)])  # the last eight were guesses
-    executor._cache.place(0)[0].arrays["past.0.key"][0, :, :20] = np.nan
-    close(run(executor, IDS, [37]), expected(model, IDS))
+    executor._caches[0].array[:, :, 12:] = np.nan
+    close(run(executor, IDS[10:], [27], start=10), expected(model, IDS)[10:])
 
 
 def test_more_tokens_in_a_pass_than_the_context_has_positions(tiny_base: Path, model: Any) -> None:
@@ -341,7 +326,7 @@ def test_numbers_that_are_not_finite_are_refused_and_leave_no_trace(tiny_base: P
     with pytest.raises(CheckpointInvalid, match="not finite"):
         executor.load_adapter("broken", LowRank({(0, "q_proj"): (broken, np.zeros((32, 2), np.float32))}, 1.0))
     run(executor, IDS, [37])
-    executor._cache.place(0)[0].arrays["past.0.key"][0, :, :37] = np.nan  # what an overflow would have left
+    executor._caches[0].array[:] = np.nan  # what an overflow would have left
     close(run(executor, IDS, [37]), expected(model, IDS))
 
 
@@ -359,6 +344,7 @@ def test_other_weights_under_the_same_digest_are_other_weights(tiny_base: Path, 
 def test_a_graph_of_another_base_is_refused_with_what_to_do(changed: dict[str, Any], told: str, tmp_path: Path) -> None:
     tiny.save_base(tmp_path / "other", **changed)
     tiny.save_base(tmp_path / "base")
-    (tmp_path / "other" / FILE).rename(tmp_path / "base" / FILE)
+    for rows in (ONE, SEVERAL):
+        (tmp_path / "other" / file_of(rows)).rename(tmp_path / "base" / file_of(rows))
     with pytest.raises(CheckpointInvalid, match=rf"{told}.*write it anew: python -m service.engine.onnx_graph"):
         OnnxExecutor(read_base(tmp_path / "base"), num_slots=1)

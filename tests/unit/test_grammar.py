@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import multiprocessing
+import random
 import time
 from typing import Any
 
@@ -90,6 +91,23 @@ def test_a_token_that_is_not_allowed_fails_the_matcher_for_good(shared: Grammars
     for call in (found.allowed, found.forced, lambda: found.consume(refused)):
         with pytest.raises(MatcherFailed):
             call()
+
+
+@pytest.mark.parametrize("name", ["agent_status", "usage_cost"])
+def test_a_token_is_taken_exactly_where_the_mask_has_it(name: str, shared: Grammars) -> None:
+    """Along a report that is drawn from the mask, with every token of the vocabulary tried at each place; one that is not taken leaves no trace."""
+    draw, found = random.Random(name), matcher(shared, Catalog.load().get(name).schema)
+    for _ in range(60):
+        found.forced()
+        allowed = found.allowed()
+        some = {*draw.sample(range(tiny.VOCAB_SIZE), 40), *draw.sample(allowed.nonzero()[0].tolist(), min(5, int(allowed.sum())))} - {tiny.EOS_ID}
+        for token in some:
+            assert found.copy().take(token) == allowed[token]
+        refused = next((token for token in some if not allowed[token]), None)
+        assert refused is None or (not found.take(refused) and (found.allowed() == allowed).all())
+        if not (taken := [token for token in some if allowed[token]]):
+            break
+        assert found.take(draw.choice(taken))
 
 
 def test_matchers_of_one_grammar_are_strangers_to_each_other(shared: Grammars) -> None:
