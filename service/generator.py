@@ -25,7 +25,7 @@ from schemas.validation import CheckedText
 from service.backtrack import Backtracking, Start
 from service.confidence import Calibration, masses
 from service.engine.engine import AdapterGone, Decoder, Engine, EngineClosed, EngineFull
-from service.engine.loading import executor_for
+from service.engine.loading import executors_for
 from service.engine.matcher import DeadEnd
 from service.engine.sequence import Completion, Ending, Job, JobExpired, Listener
 from service.errors import DeadlineExceeded, QueueFull, ReportInvalid, ReportUngrounded, ShuttingDown
@@ -90,11 +90,11 @@ class Generator:
         paths = [*(adapter_directories(EMBEDDED_ADAPTERS) if base is None else ()), *map(Path, adapters)]
         found = [read_adapter(path) for path in paths]
         AdapterStore(found, loaded.digest)  # an adapter of another base is told as that, not as factors that do not fit
-        executor = executor_for(loaded, num_slots=max_batch_size, device=device, threads=threads)
-        for adapter in found:
-            executor.load_adapter(adapter.adapter_digest, adapter.weights)
-        engine = Engine(executor, max_queue=max_queue)
+        executors = executors_for(loaded, num_slots=max_batch_size, device=device, threads=threads)
+        engine = Engine(*executors, max_queue=max_queue)
         try:
+            for adapter in found:
+                engine.load_adapter(adapter.adapter_digest, adapter.weights)
             return cls(loaded, found, engine, catalog or Catalog.load())
         except BaseException:
             engine.close()

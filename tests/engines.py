@@ -61,7 +61,7 @@ class RandomExecutor:
     def release(self, slot: int) -> None:
         self.slots.pop(slot, None)
 
-    def forward(self, rows: Rows[Row]) -> list[Logits]:
+    def forward(self, rows: Rows[Row], *, alone: bool = True) -> list[Logits]:
         self.entered.set()
         assert self.gate.wait(20)
         self.passes.append(list(rows))

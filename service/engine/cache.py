@@ -79,4 +79,5 @@ class Caches:
 
 def _zeros(shape: tuple[int, ...]) -> Array:
     """Pages of its own, which take memory as they are written to and are given back when the array is: a heap of arrays that come and go would keep them."""
-    return np.ndarray(shape, np.float32, mmap(-1, 4 * math.prod(shape)))
+    pages = mmap(-1, 4 * math.prod(shape)); pages.madvise(14)
+    return np.ndarray(shape, np.float32, pages)

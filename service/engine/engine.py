@@ -1,22 +1,21 @@
-"""The engine: many sequences, one forward pass a step; a sequence joins and leaves at any step.
+"""The engine: many sequences, in lanes side by side, one forward pass of a lane a step; a sequence joins and leaves at any step.
 
-Owns the queue, the slots and the thread. A step is four calls: schedule, run, accept, finish. Run: `Engine(executor).submit(job).result()`.
+Owns the queue, the threads, who enters which lane and which adapters are loaded; a step is `lane.py`. Run: `Engine(executor).submit(job).result()`.
 """
 
 from __future__ import annotations
 
 import threading
 from collections import Counter, deque
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import Future
 from contextlib import AbstractContextManager, contextmanager
-from typing import ParamSpec, Protocol
+from typing import Protocol
 
-from service.engine.executor import Executor, Logits, Row
+from service.engine.executor import Executor
+from service.engine.lane import Lane
 from service.engine.lora import LowRank
 from service.engine.sequence import Completion, Job, Sequence
-
-_Arguments = ParamSpec("_Arguments")
 
 STEP_TOKENS = 1024
 """Most tokens in one forward pass; a longer prompt is run in several, so that others are not kept waiting (but that of a prefix language model in one)."""
@@ -53,26 +52,31 @@ class Decoder(Protocol):
 
 
 class Engine:
-    """Decodes jobs in a thread of its own. First come, first served; running sequences never wait for new ones.
+    """Decodes jobs, in a lane and a thread for each executor. First come, first served, by the lane that has the least to do; running sequences never wait for new ones.
 
     Cancelling the future of a job ends its decoding at the next step.
     """
 
-    def __init__(self, executor: Executor, *, max_queue: int = 256, step_tokens: int = STEP_TOKENS, draft_tokens: int = DRAFT_TOKENS) -> None:
-        self.executor, self.max_queue, self.step_tokens, self.draft_tokens = executor, max_queue, step_tokens, draft_tokens
+    def __init__(self, *executors: Executor, max_queue: int = 256, step_tokens: int = STEP_TOKENS, draft_tokens: int = DRAFT_TOKENS) -> None:
+        self.max_queue = max_queue
+        self._lanes = [Lane(executor, step_tokens, draft_tokens) for executor in executors]
         self._queue: deque[Sequence] = deque()
-        self._running: list[Sequence] = []
-        self._free = list(reversed(range(executor.num_slots)))  # the first ones first
         self._wake = threading.Condition()
-        self._retired: set[str] = set()
+        self._retired: dict[str, list[Executor]] = {}
+        """Adapters that take no more jobs, and where they are loaded still."""
         self._held: Counter[str] = Counter()
         self._closed = False
-        self._thread = threading.Thread(target=self._loop, name="escribano-engine", daemon=True)
-        self._thread.start()
+        self._threads = [threading.Thread(target=self._loop, args=(lane,), name=f"escribano-engine-{number}", daemon=True) for number, lane in enumerate(self._lanes)]
+        for thread in self._threads:
+            thread.start()
+
+    @property
+    def executors(self) -> list[Executor]:
+        return [lane.executor for lane in self._lanes]
 
     def submit(self, job: Job) -> Future[Completion]:
         """Queue a job. Raises: EngineFull, EngineClosed, AdapterGone."""
-        assert len(job.prompt_ids) + job.max_new_tokens <= self.executor.context_length, "the caller checks the room"
+        assert len(job.prompt_ids) + job.max_new_tokens <= self.executors[0].context_length, "the caller checks the room"
         sequence = Sequence(job, Future())
         with self._wake:
             if self._closed:
@@ -90,15 +94,16 @@ class Engine:
     def load_adapter(self, digest: str, adapter: LowRank) -> None:
         """Make an adapter usable, while others run. Raises: CheckpointInvalid when it fits no projection of the base."""
         with self._wake:
-            self._retired.discard(digest)
-            self.executor.load_adapter(digest, adapter)
+            self._retired.pop(digest, None)
+            for executor in self.executors:
+                executor.load_adapter(digest, adapter)
 
     def retire_adapter(self, digest: str) -> None:
         """Take no more jobs for an adapter; it is forgotten once those that wait or run are done."""
         with self._wake:
-            if digest in self.executor.adapters:
-                self._retired.add(digest)
-                self._wake.notify()
+            if digest in self.executors[0].adapters:
+                self._retired.setdefault(digest, self.executors)
+                self._wake.notify_all()
 
     @contextmanager
     def holding(self, adapter: str | None) -> Iterator[None]:
@@ -114,10 +119,10 @@ class Engine:
         finally:
             with self._wake:
                 self._held -= Counter((adapter,))
-                self._wake.notify()
+                self._wake.notify_all()
 
     def _check_loaded(self, adapter: str) -> None:
-        if adapter in self._retired or adapter not in self.executor.adapters:
+        if adapter in self._retired or adapter not in self.executors[0].adapters:
             raise AdapterGone(f"the adapter {adapter} is not loaded")
 
     @property
@@ -128,123 +133,54 @@ class Engine:
         """Stop at the next step; jobs not done fail with EngineClosed."""
         with self._wake:
             self._closed = True
-            self._wake.notify()
-        self._thread.join()
+            self._wake.notify_all()
+        for thread in self._threads:
+            thread.join()
 
-    # --- a step ---------------------------------------------------------------------------------------------------
+    # --- a lane's thread ------------------------------------------------------------------------------------------
 
-    def step(self) -> None:
-        """One forward pass over every running sequence."""
-        rows = self._schedule()
-        logits = self._run(rows)
-        self._accept(rows, logits)
-        self._finish()
-
-    def _schedule(self) -> list[tuple[Sequence, Row]]:
-        """Admit queued sequences to free slots and share out the step's tokens: decoding first, then prompts in order of arrival."""
-        with self._wake:
-            self._drop_waiting()
-            self._unload_retired()
-            while self._queue and self._free:
-                sequence = self._queue.popleft()
-                if self._guarded(sequence, sequence.start, self._free[-1]):
-                    self._free.pop()
-                    self._running.append(sequence)
-        rows: list[tuple[Sequence, Row]] = []
-        budget = self.step_tokens
-        spare = max(0, budget - sum(len(sequence.pending) for sequence in self._running))  # a guess never takes the place of a token that is known
-        most_drafts = min(self.draft_tokens, spare) // max(1, len(self._running))
-        for sequence in sorted(self._running, key=lambda s: s.num_run < len(s.job.prompt_ids)):
-            if budget <= 0:
-                break
-            row = sequence.row(budget, prefix_lm=self.executor.prefix_lm, most_drafts=most_drafts)
-            rows.append((sequence, row))
-            budget -= len(row.token_ids)
-        return rows
-
-    def _run(self, rows: list[tuple[Sequence, Row]]) -> list[Logits]:
-        if not rows:
-            return []
+    def _loop(self, lane: Lane) -> None:
         try:
-            logits = self.executor.forward([row for _, row in rows])
-            assert [len(part) for part in logits] == [row.num_logits for _, row in rows], "the executor broke its promise"
-            return logits
-        except BaseException as error:  # a failing forward fails its sequences, not the server
-            for sequence, _ in rows:
-                self._fail(sequence, error)
-            return []
+            while self._has_work(lane):
+                lane.step(alone=not any(other.load for other in self._lanes if other is not lane))
+        finally:  # even after a bug of ours nobody may wait for ever
+            with self._wake:
+                self._closed = True
+                self._wake.notify_all()
+                waiting, self._queue = self._queue, deque()
+            lane.close(EngineClosed("the engine was closed"))
+            for sequence in waiting:
+                sequence.fail(EngineClosed("the engine was closed"))
 
-    def _accept(self, rows: list[tuple[Sequence, Row]], logits: list[Logits]) -> None:
-        for (sequence, row), part in zip(rows, logits, strict=False):
-            self._guarded(sequence, sequence.accept, row, part)
-
-    def _finish(self) -> None:
-        """Answer what ended; drop what nobody waits for or came too late."""
-        for sequence in list(self._running):
-            if sequence.ending is not None:
-                self._answer(sequence)
-            elif (reason := sequence.needless()) is not None:
-                self._fail(sequence, reason)
+    def _has_work(self, lane: Lane) -> bool:
+        """Wait for something to do and let waiting sequences into the lane; False once the engine is closed."""
+        with self._wake:
+            while True:
+                self._drop_waiting()
+                self._unload_retired(lane.executor)
+                while self._queue and lane.has_room and lane.load == min(other.load for other in self._lanes if other.has_room):
+                    lane.entering.append(self._queue.popleft())
+                if lane.load or self._closed:
+                    return not self._closed
+                self._wake.wait()
 
     def _drop_waiting(self) -> None:
         """Drop from the queue what nobody waits for or came too late: it takes no place there and no forward pass."""
         for sequence in list(self._queue):
             if (reason := sequence.needless()) is not None:
                 self._queue.remove(sequence)
-                self._fail(sequence, reason)
+                sequence.fail(reason)
 
-    def _unload_retired(self) -> None:
-        for digest in self._retired - self._held.keys() - {sequence.job.adapter for sequence in (*self._queue, *self._running)}:
-            self.executor.unload_adapter(digest)
-            self._retired.discard(digest)
+    def _unload_retired(self, executor: Executor) -> None:
+        """In the executor's own thread, between two passes."""
+        for digest in self._retired.keys() - self._held.keys() - self._wanted():
+            left = [other for other in self._retired[digest] if other is not executor]
+            if len(left) < len(self._retired[digest]):
+                executor.unload_adapter(digest)
+            self._retired[digest] = left
+            if not left:
+                del self._retired[digest]
 
-    # --- endings --------------------------------------------------------------------------------------------------
-
-    def _guarded(
-        self, sequence: Sequence, call: Callable[_Arguments, None], *arguments: _Arguments.args, **named: _Arguments.kwargs
-    ) -> bool:
-        """Run a call that may hit a failing matcher; the failure is the sequence's alone."""
-        try:
-            call(*arguments, **named)
-        except BaseException as error:  # a panic of native code is no Exception; this thread gets no KeyboardInterrupt
-            self._fail(sequence, error)
-            return False
-        return True
-
-    def _answer(self, sequence: Sequence) -> None:
-        self._release(sequence)
-        if sequence.result.set_running_or_notify_cancel():
-            sequence.result.set_result(sequence.completion())
-
-    def _fail(self, sequence: Sequence, error: BaseException) -> None:
-        self._release(sequence)
-        if not isinstance(error, Exception):
-            error = RuntimeError(f"native code panicked: {error!r}")
-        if not sequence.result.done() and sequence.result.set_running_or_notify_cancel():
-            sequence.result.set_exception(error)
-
-    def _release(self, sequence: Sequence) -> None:
-        if sequence in self._running:
-            self._running.remove(sequence)
-            self._free.append(sequence.slot)
-            self.executor.release(sequence.slot)
-
-    # --- the thread -----------------------------------------------------------------------------------------------
-
-    def _loop(self) -> None:
-        try:
-            while self._has_work():
-                self.step()
-        finally:  # even after a bug of ours nobody may wait for ever
-            with self._wake:
-                self._closed = True
-            for sequence in [*self._running, *self._queue]:
-                self._fail(sequence, EngineClosed("the engine was closed"))
-            self._queue.clear()
-
-    def _has_work(self) -> bool:
-        """Wait for a job; False once the engine is closed."""
-        with self._wake:
-            while not (self._queue or self._running or self._retired - self._held.keys() or self._closed):
-                self._wake.wait()
-            return not self._closed
+    def _wanted(self) -> set[str | None]:
+        sequences = (*self._queue, *(sequence for lane in self._lanes for sequence in (*lane.entering, *lane.running)))
+        return {sequence.job.adapter for sequence in sequences}

@@ -68,6 +68,6 @@ class Executor(Protocol):
         """The sequence in a slot is over; the next one begins at position 0."""
         ...
 
-    def forward(self, rows: Sequence[Row]) -> list[Logits]:
-        """One forward pass: extends each row's slot and returns its last `num_logits` logits."""
+    def forward(self, rows: Sequence[Row], *, alone: bool = True) -> list[Logits]:
+        """One forward pass: extends each row's slot and returns its last `num_logits` logits. ``alone``: no other executor is at work, so that all cores may be used."""
         ...

@@ -8,7 +8,9 @@ transformers; the arithmetic is compared with theirs in tests/unit/test_executor
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from copy import copy
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -67,28 +69,43 @@ class _Bound:
 class _Graph:
     """A session, what is kept bound to it, and how many rows its passes have."""
 
-    session: onnxruntime.InferenceSession
+    session: onnxruntime.InferenceSession = field(repr=False)
     rows: int
     bound: dict[tuple[Names, int], _Bound] = field(default_factory=dict)
 
 
 class OnnxExecutor:
-    """Implements `Executor` on ONNX Runtime's CPU provider, in float32."""
+    """Implements `Executor` on ONNX Runtime's CPU provider, in float32. `threads`: of a pass; `threads_alone`: of one while no other executor is at work."""
 
-    def __init__(self, base: Base, *, num_slots: int, threads: int | None = None) -> None:
+    def __init__(self, base: Base, *, num_slots: int, threads: int | None = None, threads_alone: int | None = None) -> None:
         self.config, self.num_slots, self.prefix_lm = base.config, num_slots, base.config.prefix_lm
         self.context_length, self.vocab_size = base.config.context_length, base.config.vocab_size
         self._sizes = base.config.projection_sizes
         self._arrays = _arrays(base)  # the sessions look at them where they lie
-        kinds: tuple[int | None, ...] = (ONE, SEVERAL, *((None,) if self.prefix_lm else ()))
-        self._graphs = {rows: _Graph(_session(base.path / file_of(rows), self._arrays, base.config, threads), rows or 1) for rows in kinds}
-        self._side_by_side = SideBySide(base.config.num_layers, self._sizes, self._unbind)
+        of_a_row: tuple[int | None, ...] = (ONE, *((None,) if self.prefix_lm else ()))
+        session = partial(_session, base.path, self._arrays, base.config)
+        self._graphs = {(rows, False): _Graph(session(rows, threads), rows or 1) for rows in (*of_a_row, SEVERAL)}
+        self._graphs |= {(rows, True): _Graph(session(rows, threads_alone), rows or 1) for rows in of_a_row if threads_alone}
         self._rotations = dict(zip((COS, SIN), _rotations(base.config), strict=True))
-        of_a_cache = (2 * base.config.num_layers, base.config.num_kv_heads, base.config.head_dim)
+        self._names = [cache_names(base.config.num_layers, row) for row in range(SEVERAL)]
+        self._begin()
+
+    def _begin(self) -> None:
+        """What no two executors share."""
+        config = self.config
+        self._side_by_side = SideBySide(config.num_layers, self._sizes, self._unbind)
+        of_a_cache = (2 * config.num_layers, config.num_kv_heads, config.head_dim)
         self._caches = Caches(*of_a_cache, self.context_length)
         self._nobodys = Caches(*of_a_cache, STEP).reserve(0, 0, 1)  # for the rows of a pass that has fewer
-        self._names = [cache_names(base.config.num_layers, row) for row in range(SEVERAL)]
         self._prompt_cache = np.empty(0, np.float32)
+
+    def beside(self, num_slots: int) -> OnnxExecutor:
+        """Another one for a thread of its own, with slots and adapters of its own, that shares the weights and the sessions."""
+        other = copy(self)
+        other.num_slots = num_slots
+        other._graphs = {kind: _Graph(graph.session, graph.rows) for kind, graph in self._graphs.items()}
+        other._begin()
+        return other
 
     def load_adapter(self, digest: str, adapter: LowRank) -> None:
         """Make an adapter usable under its digest.
@@ -113,21 +130,21 @@ class OnnxExecutor:
         """The sequence in a slot is over: its positions need no room any more."""
         self._caches.release(slot)
 
-    def forward(self, rows: Sequence[Row]) -> list[Logits]:
+    def forward(self, rows: Sequence[Row], *, alone: bool = True) -> list[Logits]:
         """See `Executor.forward`."""
         assert all(row.token_ids and row.start + len(row.token_ids) <= self.context_length for row in rows), "a row leaves the context"
         for row in rows:
             self._caches.reserve(row.slot, row.start, row.start + len(row.token_ids))
-        logits = {row: self._begun(row) for row in rows if row.num_prefix}
+        logits = {row: self._begun(row, alone) for row in rows if row.num_prefix}
         going_on = sorted((row for row in rows if not row.num_prefix), key=lambda row: row.slot)  # so that a pass has the rows that it had before
         for together in self._side_by_side.passes(going_on):
             for part in (together[at : at + SEVERAL] for at in range(0, len(together), SEVERAL)):
-                logits.update(zip(part, self._gone_on(part), strict=True))
+                logits.update(zip(part, self._gone_on(part, alone), strict=True))
         return [logits[row] for row in rows]
 
     # --- a pass -------------------------------------------------------------------------------------------------------
 
-    def _begun(self, row: Row) -> Logits:
+    def _begun(self, row: Row, alone: bool) -> Logits:
         """A prompt that is seen both ways, and what is known to follow it."""
         length, shape = len(row.token_ids), self._nobodys.array.shape
         if self._prompt_cache.size < (size := length * self._nobodys.array[:, :, 0].size):
@@ -135,16 +152,17 @@ class OnnxExecutor:
         found = self._prompt_cache[:size].reshape(*shape[:2], length, shape[3])
         place = np.arange(length)
         sees = np.where(place < np.maximum(place + 1, row.num_prefix)[:, None], np.float32(0), _UNSEEN)
-        bound = self._bound(self._graphs[None], *self._laid([row], spare=0), 0)
+        graph = self._graph(None, alone)
+        bound = self._bound(graph, *self._laid([row], spare=0), 0)
         for name, array in zip(self._names[0], found, strict=True):
             bound.binding.bind_output(present_name(name), "cpu", 0, np.float32, (1, *array.shape), array.ctypes.data)
-        (logits,) = self._run(self._graphs[None], bound, [row], {IDS: np.array(row.token_ids), MASK: sees[None, None]})
+        (logits,) = self._run(graph, bound, [row], {IDS: np.array(row.token_ids), MASK: sees[None, None]})
         self._caches[row.slot].array[:, :, :length] = found
         return logits
 
-    def _gone_on(self, rows: Sequence[Row]) -> list[Logits]:
+    def _gone_on(self, rows: Sequence[Row], alone: bool) -> list[Logits]:
         """Rows of sequences that have begun, or that are seen one way from the start: in a pass of one or of several, the places that are left to nobody's."""
-        graph = self._graphs[ONE if len(rows) == 1 else SEVERAL]
+        graph = self._graph(ONE if len(rows) == 1 else SEVERAL, alone)
         names, factors = self._laid(rows, spare=0 if len(rows) == 1 else 1)
         bound = self._bound(graph, names, factors, rows[0].slot // SEVERAL)
         none = graph.rows - len(rows)
@@ -166,6 +184,9 @@ class OnnxExecutor:
         bound.binding.bind_output(LOGITS, "cpu", 0, np.float32, logits.shape, logits.ctypes.data)
         graph.session.run_with_iobinding(bound.binding)
         return [logits] if len(rows) == 1 else np.split(logits, np.cumsum([row.num_logits for row in rows])[:-1])
+
+    def _graph(self, rows: int | None, alone: bool) -> _Graph:
+        return self._graphs[rows, alone and (rows, True) in self._graphs]
 
     def _laid(self, rows: Sequence[Row], spare: int) -> tuple[Names, Factors]:
         return self._side_by_side.laid({row.adapter for row in rows if row.adapter is not None}, spare)
@@ -214,11 +235,13 @@ def _arrays(base: Base) -> dict[str, Array]:
     return out
 
 
-def _session(graph: Path, arrays: dict[str, Array], config: ModelConfig, threads: int | None) -> onnxruntime.InferenceSession:
+def _session(folder: Path, arrays: dict[str, Array], config: ModelConfig, rows: int | None, threads: int | None) -> onnxruntime.InferenceSession:
     """Raises: CheckpointInvalid."""
+    graph = folder / file_of(rows)
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads or 0
     options.log_severity_level = 3
+    options.add_session_config_entry("session.force_spinning_stop", "1")  # between passes the cores are others'
     options.add_external_initializers(list(arrays), [onnxruntime.OrtValue.ortvalue_from_numpy(array) for array in arrays.values()])
     anew = f"write it anew: python -m service.engine.onnx_graph {graph.parent}"
     try:

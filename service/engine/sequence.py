@@ -251,7 +251,19 @@ class Sequence:
         weights = np.exp(scaled)
         return int(self._draw.choice(len(weights), p=weights / weights.sum()))
 
-    def completion(self) -> Completion:
+    def answer(self) -> None:
+        """Tell what was decoded to who waits for it."""
+        if self.result.set_running_or_notify_cancel():
+            self.result.set_result(self._completion())
+
+    def fail(self, error: BaseException) -> None:
+        """Tell who waits why there is nothing."""
+        if not isinstance(error, Exception):
+            error = RuntimeError(f"native code panicked: {error!r}")
+        if not self.result.done() and self.result.set_running_or_notify_cancel():
+            self.result.set_exception(error)
+
+    def _completion(self) -> Completion:
         assert self.ending is not None
         now = time.monotonic()
         return Completion(

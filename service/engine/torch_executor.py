@@ -98,7 +98,7 @@ class TorchExecutor:
         """Nothing to do: what a slot holds is not looked at by the next sequence in it."""
 
     @torch.inference_mode()
-    def forward(self, rows: Sequence[Row]) -> list[Logits]:
+    def forward(self, rows: Sequence[Row], *, alone: bool = True) -> list[Logits]:
         """See `Executor.forward`. Logits are float32 on the CPU."""
         lengths = [len(row.token_ids) for row in rows]
         assert all(lengths) and all(r.start + n <= self.context_length for r, n in zip(rows, lengths, strict=True)), "a row leaves the context"

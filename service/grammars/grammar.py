@@ -35,6 +35,8 @@ COMPILE_TIMEOUT_S = 10.0
 COMPILE_MEMORY_BYTES = 2 << 30
 """Address space for compiling a stranger's schema, above what the process already has."""
 CACHE_ENTRIES = 128
+TAKEN_AT_MOST = 8
+"""After so many tokens that were taken without a mask one is computed: what a matcher may spend until it gives up is counted from its last mask on."""
 
 
 class GrammarMatcher:
@@ -42,8 +44,10 @@ class GrammarMatcher:
 
     def __init__(self, matcher: LLMatcher, vocab_size: int) -> None:
         self._matcher, self._vocab_size = matcher, vocab_size
+        self._taken = 0
 
     def allowed(self) -> NDArray[np.bool_]:
+        self._taken = 0
         packed = np.frombuffer(self._matcher.compute_bitmask(), dtype=np.uint8)
         self._check()
         return np.unpackbits(packed, bitorder="little", count=self._vocab_size).view(np.bool_)
@@ -55,6 +59,9 @@ class GrammarMatcher:
             raise MatcherFailed(f"token {token_id} was refused after it was allowed")
 
     def take(self, token_id: int) -> bool:
+        if self._taken >= TAKEN_AT_MOST:
+            self.allowed()
+        self._taken += 1
         taken = self._matcher.try_consume_tokens([token_id])
         self._check()
         return bool(taken)

@@ -173,7 +173,8 @@ def test_the_catalog_and_the_shipped_adapters_are_the_same() -> None:
 async def test_drafts_save_passes_and_change_no_report(generator: Generator, monkeypatch: pytest.MonkeyPatch, options: DecodingOptions) -> None:
     asked = [GenerationRequest(note, schema_id="agent_status", options=options) for note in NOTES.values()]
     drafted = [await generator.generate(one) for one in asked]
-    monkeypatch.setattr(generator._engine, "draft_tokens", 0)
+    for lane in generator._engine._lanes:  # type: ignore[attr-defined]
+        monkeypatch.setattr(lane, "draft_tokens", 0)
     plainly = [await generator.generate(one) for one in asked]
     assert [one.report_json for one in drafted] == [one.report_json for one in plainly]
     assert [one.num_interventions for one in drafted] == [one.num_interventions for one in plainly]

@@ -32,7 +32,7 @@ def engine_of(executor: RandomExecutor | None = None, **options: Any) -> Iterato
         yield engine
     finally:
         engine.close()
-        assert not engine._thread.is_alive()
+        assert not any(thread.is_alive() for thread in engine._threads)
 
 
 def job(prompt: tuple[int, ...] = (1, 2, 3), **changes: Any) -> Job:
@@ -316,7 +316,7 @@ def test_a_cancelled_job_leaves_within_a_step_and_the_others_go_on() -> None:
         executor.gate.set()
         assert len(second.result(WAIT_S).token_ids) == 400
         assert sum(any(row.slot == executor.passes[0][0].slot for row in rows) for rows in executor.passes[at + 2 :]) == 0
-        assert len(engine._free) == 2
+        assert len(engine._lanes[0]._free) == 2
 
 
 def test_a_job_cancelled_in_the_queue_is_never_run_and_takes_no_place() -> None:
@@ -387,7 +387,7 @@ def test_a_failing_forward_fails_the_sequences_in_it_and_the_engine_goes_on() ->
 
 def test_an_executor_that_gives_too_few_logits_fails_the_sequences() -> None:
     class Short(RandomExecutor):
-        def forward(self, rows: Any) -> list[Logits]:
+        def forward(self, rows: Any, *, alone: bool = True) -> list[Logits]:
             return super().forward(rows)[:-1]
 
     with engine_of(Short(VOCAB)) as engine, pytest.raises(AssertionError, match="promise"):

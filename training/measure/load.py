@@ -26,7 +26,7 @@ from rich.console import Console
 
 from schemas.catalog import Catalog
 from service.engine.engine import Engine
-from service.engine.loading import executor_for
+from service.engine.loading import executors_for
 from service.engine.lora import LowRank
 from service.generator import Generator
 from service.request import GenerationRequest
@@ -96,13 +96,13 @@ def crowd(num_adapters: int, notes: Sequence[str], threads: int | None) -> Crowd
     """Open an engine, load so many adapters and write the notes with them. Its memory is the process's: run each in one of its own."""
     base = read_base()
     shipped = next(found for found in map(read_adapter, adapter_directories(EMBEDDED_ADAPTERS)) if found.schema_id == NOTES_SCHEMA_ID)
-    executor = executor_for(base, num_slots=NUM_IN_FLIGHT, threads=threads)
+    engine = Engine(*executors_for(base, num_slots=NUM_IN_FLIGHT, threads=threads))
     before = resident_bytes()
     adapters = copies(shipped, num_adapters)
     for adapter in adapters:
-        executor.load_adapter(adapter.adapter_digest, adapter.weights)
+        engine.load_adapter(adapter.adapter_digest, adapter.weights)
     loaded = resident_bytes()
-    with closing(Generator(base, adapters, Engine(executor), Catalog.load())) as generator:
+    with closing(Generator(base, adapters, engine, Catalog.load())) as generator:
         ids = [adapter.adapter_id for adapter in adapters]
         asyncio.run(crowded(generator, notes[:NUM_IN_FLIGHT], ids, lambda: None))
         with bar(f"{num_adapters} adapters", len(notes)) as advance:

@@ -1,0 +1,116 @@
+"""A lane: an executor and the sequences that it decodes, one forward pass a step over all of them.
+
+Owns the slots of its executor and a step's four calls: schedule, run, accept, finish. Which sequences enter is the engine's to say (`engine.py`), which also runs each lane in a
+thread of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import ParamSpec
+
+from service.engine.executor import Executor, Logits, Row
+from service.engine.sequence import Sequence
+
+_Arguments = ParamSpec("_Arguments")
+
+
+class Lane:
+    """Decodes the sequences that were let in; at most `step_tokens` tokens in a forward pass, of which at most `draft_tokens` are guessed.
+
+    `entering`: sequences that the next step starts. Running sequences never wait for new ones.
+    """
+
+    def __init__(self, executor: Executor, step_tokens: int, draft_tokens: int) -> None:
+        self.executor, self.step_tokens, self.draft_tokens = executor, step_tokens, draft_tokens
+        self.entering: list[Sequence] = []
+        self.running: list[Sequence] = []
+        self._free = list(reversed(range(executor.num_slots)))  # the first ones first
+
+    @property
+    def load(self) -> int:
+        """How many sequences are in it."""
+        return len(self.entering) + len(self.running)
+
+    @property
+    def has_room(self) -> bool:
+        return len(self._free) > len(self.entering)
+
+    def step(self, *, alone: bool) -> None:
+        """One forward pass over every running sequence. ``alone``: no other lane is at work."""
+        rows = self._schedule()
+        logits = self._run(rows, alone)
+        self._accept(rows, logits)
+        self._finish()
+
+    def close(self, error: Exception) -> None:
+        """Fail every sequence."""
+        for sequence in (*self.running, *self.entering):
+            self._fail(sequence, error)
+        self.entering.clear()
+
+    def _schedule(self) -> list[tuple[Sequence, Row]]:
+        """Start what enters and share out the step's tokens: decoding first, then prompts in order of arrival."""
+        while self.entering:
+            sequence = self.entering[0]
+            if self._guarded(sequence, sequence.start, self._free[-1]):
+                self._free.pop()
+                self.running.append(sequence)
+            del self.entering[0]
+        rows: list[tuple[Sequence, Row]] = []
+        budget = self.step_tokens
+        spare = max(0, budget - sum(len(sequence.pending) for sequence in self.running))  # a guess never takes the place of a token that is known
+        most_drafts = min(self.draft_tokens, spare) // max(1, len(self.running))
+        for sequence in sorted(self.running, key=lambda s: s.num_run < len(s.job.prompt_ids)):
+            if budget <= 0:
+                break
+            row = sequence.row(budget, prefix_lm=self.executor.prefix_lm, most_drafts=most_drafts)
+            rows.append((sequence, row))
+            budget -= len(row.token_ids)
+        return rows
+
+    def _run(self, rows: list[tuple[Sequence, Row]], alone: bool) -> list[Logits]:
+        if not rows:
+            return []
+        try:
+            logits = self.executor.forward([row for _, row in rows], alone=alone)
+            assert [len(part) for part in logits] == [row.num_logits for _, row in rows], "the executor broke its promise"
+            return logits
+        except BaseException as error:  # a failing forward fails its sequences, not the server
+            for sequence, _ in rows:
+                self._fail(sequence, error)
+            return []
+
+    def _accept(self, rows: list[tuple[Sequence, Row]], logits: list[Logits]) -> None:
+        for (sequence, row), part in zip(rows, logits, strict=False):
+            self._guarded(sequence, sequence.accept, row, part)
+
+    def _finish(self) -> None:
+        """Answer what ended; drop what nobody waits for or came too late."""
+        for sequence in list(self.running):
+            if sequence.ending is not None:
+                self._release(sequence)
+                sequence.answer()
+            elif (reason := sequence.needless()) is not None:
+                self._fail(sequence, reason)
+
+    def _guarded(
+        self, sequence: Sequence, call: Callable[_Arguments, None], *arguments: _Arguments.args, **named: _Arguments.kwargs
+    ) -> bool:
+        """Run a call that may hit a failing matcher; the failure is the sequence's alone."""
+        try:
+            call(*arguments, **named)
+        except BaseException as error:  # a panic of native code is no Exception; this thread gets no KeyboardInterrupt
+            self._fail(sequence, error)
+            return False
+        return True
+
+    def _fail(self, sequence: Sequence, error: BaseException) -> None:
+        self._release(sequence)
+        sequence.fail(error)
+
+    def _release(self, sequence: Sequence) -> None:
+        if sequence in self.running:
+            self.running.remove(sequence)
+            self._free.append(sequence.slot)
+            self.executor.release(sequence.slot)
