@@ -7,9 +7,9 @@ Owns how long a sequence's own array is, that it moves to a longer one when it o
 from __future__ import annotations
 
 import math
+import mmap
 from dataclasses import dataclass
 from itertools import count
-from mmap import mmap
 
 import numpy as np
 
@@ -34,7 +34,7 @@ class Cache:
 
     @property
     def num_positions(self) -> int:
-        return self.array.shape[2]
+        return int(self.array.shape[2])
 
 
 class Caches:
@@ -79,5 +79,7 @@ class Caches:
 
 def _zeros(shape: tuple[int, ...]) -> Array:
     """Pages of its own, which take memory as they are written to and are given back when the array is: a heap of arrays that come and go would keep them."""
-    pages = mmap(-1, 4 * math.prod(shape)); pages.madvise(14)
+    pages = mmap.mmap(-1, 4 * math.prod(shape))
+    if hasattr(mmap, "MADV_HUGEPAGE"):  # attention reads them from end to end in each pass; large pages made a crowd's reports 3 % quicker
+        pages.madvise(mmap.MADV_HUGEPAGE)
     return np.ndarray(shape, np.float32, pages)

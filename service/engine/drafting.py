@@ -15,7 +15,8 @@ MOST_MATCHED = 8
 """How many tokens back two places are compared."""
 MOST_PLACES = 48
 """How many places are compared, the latest ones."""
-FIRST_WIDTH, MOST_WIDTH = 4, 16
+LEAST_WIDTH, FIRST_WIDTH, MOST_WIDTH = 6, 8, 16
+"""A pass of eight tokens takes a seventh longer than one of four, and one pass fewer saves the whole of it."""
 
 
 @dataclass(slots=True)
@@ -53,7 +54,7 @@ class Lookup:
         if right == guessed:
             self.width = min(2 * self.width, MOST_WIDTH)
         elif not right:
-            self.width = max(self.width // 2, 1)
+            self.width = max(self.width // 2, LEAST_WIDTH)
 
     def _matched(self, at: int, last: int) -> int:
         length = 0

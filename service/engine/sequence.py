@@ -180,7 +180,7 @@ class Sequence:
         if self.job.listener is not None and self.prefilled_at:
             self.job.listener(tuple(self.output[: len(self.logprobs)]), tuple(self.logprobs))
 
-    def _go_on(self, logits: Logits, best: list[int], drafts: Collection[int]) -> int:
+    def _go_on(self, logits: Logits, best: list[int], drafts: tuple[int, ...]) -> int:
         """Choose the next token, and as many more as the drafts foresaw; gives how many of the logits were of use."""
         self.prefilled_at = self.prefilled_at or time.monotonic()
         at, right = len(best) - len(drafts), 0
@@ -277,11 +277,12 @@ def _num_common(left: Collection[int], right: Collection[int]) -> int:
     return next((i for i, (a, b) in enumerate(zip(left, right, strict=False)) if a != b), min(len(left), len(right)))
 
 
-def _logprobs(logits: Logits, tokens: Collection[int]) -> list[float]:
+def _logprobs(logits: Logits, tokens: list[int]) -> list[float]:
     """Of one token for each row of logits (rows, vocab_size)."""
     above = logits - logits.max(axis=1, keepdims=True)
-    chosen = above[np.arange(len(above)), list(tokens)].astype(np.float64)
-    found: list[float] = (chosen - np.log(np.exp(above).sum(axis=1, dtype=np.float64))).tolist()
+    chosen = above[np.arange(len(above)), tokens].astype(np.float64)
+    np.exp(above, out=above)
+    found: list[float] = (chosen - np.log(above.sum(axis=1), dtype=np.float64)).tolist()
     return found
 
 

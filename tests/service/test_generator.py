@@ -367,7 +367,7 @@ async def test_cancelling_the_task_frees_its_slot(scripted: tuple[Generator, Ran
     assert all(isinstance(e, asyncio.CancelledError) for e in await asyncio.gather(*tasks, return_exceptions=True))
     executor.gate.set()
     assert (await generator.generate(request())).valid
-    assert sorted(generator._engine._free) == [0, 1]
+    assert sorted(generator._engine._lanes[0]._free) == [0, 1]
 
 
 async def test_a_full_queue_and_a_closed_engine_are_told(scripted: tuple[Generator, RandomExecutor]) -> None:

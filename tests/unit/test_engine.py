@@ -16,6 +16,7 @@ import pytest
 from service.engine.drafting import Lookup
 from service.engine.engine import AdapterGone, Engine, EngineClosed, EngineFull
 from service.engine.executor import Logits, Row
+from service.engine.lane import Lane
 from service.engine.lora import LowRank
 from service.engine.matcher import DeadEnd
 from service.engine.sequence import Completion, Ending, Job, JobExpired, Sequence
@@ -26,8 +27,8 @@ WAIT_S = 20
 
 
 @contextmanager
-def engine_of(executor: RandomExecutor | None = None, **options: Any) -> Iterator[Engine]:
-    engine = Engine(executor or RandomExecutor(VOCAB), **options)
+def engine_of(*executors: RandomExecutor, **options: Any) -> Iterator[Engine]:
+    engine = Engine(*(executors or (RandomExecutor(VOCAB),)), **options)
     try:
         yield engine
     finally:
@@ -366,7 +367,7 @@ def test_a_failing_matcher_fails_its_sequence_alone(method: str, at: int, error:
             failed.result(WAIT_S)
         assert plain(job(eos_ids=(99,), max_new_tokens=30), None, VOCAB).same_as(other.result(WAIT_S))
         assert plain(job(), None, VOCAB).same_as(done(engine, job()))
-        assert sorted(engine._free) == [0, 1, 2, 3]
+        assert sorted(engine._lanes[0]._free) == [0, 1, 2, 3]
 
 
 def test_a_matcher_that_allows_nothing_fails_its_sequence_even_where_token_0_ends_it() -> None:
@@ -382,7 +383,7 @@ def test_a_failing_forward_fails_the_sequences_in_it_and_the_engine_goes_on() ->
         want = plain(job((5, 6)), None, VOCAB)
         if 11 not in want.token_ids:
             assert want.same_as(done(engine, job((5, 6))))
-        assert engine._free == [0]
+        assert engine._lanes[0]._free == [0]
 
 
 def test_an_executor_that_gives_too_few_logits_fails_the_sequences() -> None:
@@ -411,15 +412,15 @@ def test_nobody_waits_for_ever_after_a_bug_of_ours(monkeypatch: pytest.MonkeyPat
     seen: list[Any] = []
     monkeypatch.setattr(threading, "excepthook", seen.append)
 
-    def broken(self: Engine) -> None:
+    def broken(self: Lane) -> None:
         raise ZeroDivisionError
 
     with engine_of() as engine:
-        monkeypatch.setattr(Engine, "_finish", broken)
+        monkeypatch.setattr(Lane, "_finish", broken)
         future = engine.submit(job())
         with pytest.raises(EngineClosed):
             future.result(WAIT_S)
-        engine._thread.join(WAIT_S)
+        engine._threads[0].join(WAIT_S)
     assert [args.exc_type for args in seen] == [ZeroDivisionError], "the cause is told where threads tell it"
 
 
@@ -524,3 +525,102 @@ def test_an_adapter_that_is_loaded_again_is_not_forgotten() -> None:
         running.result(WAIT_S)
         done(engine, job())
         done(engine, job(adapter="one"))
+
+
+# --- lanes -------------------------------------------------------------------------------------------------------------
+
+
+def several(*num_slots: int, seed: int = 0) -> list[RandomExecutor]:
+    return [RandomExecutor(VOCAB, num_slots=number, seed=seed) for number in num_slots]
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_every_result_is_that_of_the_plain_loop_in_whichever_lane(seed: int) -> None:
+    draw = random.Random(seed)
+    jobs = [random_job(draw) for _ in range(40)]
+    want = [plain(asked, None if m is None else m.fresh(forcing=False), VOCAB, seed) for asked, m in jobs]
+    executors = several(*(draw.randint(1, 3) for _ in range(draw.randint(2, 4))), seed=seed)
+    with engine_of(*executors) as engine:
+        found = [future.result(WAIT_S) for future in [engine.submit(masked(asked, m)) for asked, m in jobs]]
+    assert all(expected.same_as(one) for expected, one in zip(want, found, strict=True))
+
+
+def test_a_lane_that_is_held_up_keeps_no_other_waiting() -> None:
+    held, free = several(2, 2)
+    held.gate.clear()
+    free.gate.clear()
+    with engine_of(held, free) as engine:
+        first = [engine.submit(job()) for _ in range(2)]
+        assert held.entered.wait(WAIT_S) and free.entered.wait(WAIT_S), "the second goes to the lane that has nothing to do"
+        free.gate.set()
+        assert plain(job(), None, VOCAB).same_as(done(engine, job()))
+        assert sum(future.done() for future in first) == 1
+        held.gate.set()
+        assert all(plain(job(), None, VOCAB).same_as(future.result(WAIT_S)) for future in first)
+
+
+def test_a_full_lane_keeps_none_from_another_that_has_room() -> None:
+    one, three = several(1, 3)
+    one.gate.clear()
+    three.gate.clear()
+    with engine_of(one, three) as engine:
+        futures = [engine.submit(job()) for _ in range(4)]
+        deadline = time.monotonic() + WAIT_S
+        three.gate.set()
+        while sum(future.done() for future in futures) < 3 and time.monotonic() < deadline:
+            time.sleep(0.001)
+        assert sum(future.done() for future in futures) == 3
+        one.gate.set()
+        assert all(plain(job(), None, VOCAB).same_as(future.result(WAIT_S)) for future in futures)
+
+
+def test_a_pass_may_have_all_cores_where_no_other_lane_is_at_work() -> None:
+    told: list[bool] = []
+
+    class Told(RandomExecutor):
+        def forward(self, rows: Any, *, alone: bool = True) -> list[Logits]:
+            told.append(alone)
+            return super().forward(rows, alone=alone)
+
+    executors = [Told(VOCAB), Told(VOCAB)]
+    with engine_of(*executors) as engine:
+        done(engine, job())
+        assert told and all(told)
+        told.clear()
+        for executor in executors:
+            executor.gate.clear()
+            executor.entered.clear()
+        futures = [engine.submit(job()) for _ in range(2)]
+        assert all(executor.entered.wait(WAIT_S) for executor in executors)
+        for executor in executors:
+            executor.gate.set()
+        assert [future.result(WAIT_S) for future in futures] and not all(told)
+
+
+def test_an_adapter_is_loaded_and_forgotten_in_every_lane() -> None:
+    executors = several(2, 2, 2)
+    with engine_of(*executors) as engine:
+        engine.load_adapter("one", LowRank({}, 1.0))
+        assert all("one" in executor.adapters for executor in executors)
+        with engine.holding("one"):
+            engine.retire_adapter("one")
+            assert plain(job(adapter="one"), None, VOCAB).same_as(done(engine, job(adapter="one")))
+            assert all("one" in executor.adapters for executor in executors)
+        deadline = time.monotonic() + WAIT_S
+        while any("one" in executor.adapters for executor in executors) and time.monotonic() < deadline:
+            time.sleep(0.001)
+        assert not any(executor.adapters for executor in executors) and not engine._retired
+
+
+def test_closing_ends_what_runs_in_every_lane_and_what_waits() -> None:
+    executors = several(1, 1)
+    for executor in executors:
+        executor.gate.clear()
+    with engine_of(*executors) as engine:
+        futures = [engine.submit(job(eos_ids=(99,), max_new_tokens=500)) for _ in range(5)]
+        assert all(executor.entered.wait(WAIT_S) for executor in executors)
+        threading.Timer(0.05, lambda: [executor.gate.set() for executor in executors]).start()
+        engine.close()
+        for future in futures:
+            with pytest.raises(EngineClosed):
+                future.result(0)
