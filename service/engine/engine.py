@@ -159,10 +159,17 @@ class Engine:
                 self._drop_waiting()
                 self._unload_retired(lane.executor)
                 while self._queue and lane.has_room and lane.load == min(other.load for other in self._lanes if other.has_room):
-                    lane.entering.append(self._queue.popleft())
+                    self._let_in(self._queue.popleft(), lane)
                 if lane.load or self._closed:
                     return not self._closed
                 self._wake.wait()
+
+    def _let_in(self, sequence: Sequence, lane: Lane) -> None:
+        """Into the lane that has read its beginning before, where one with room has, or this one."""
+        home = next((other for other in self._lanes if other.has_room and other.remembers(sequence.job)), lane)
+        home.entering.append(sequence)
+        if home is not lane:
+            self._wake.notify_all()
 
     def _drop_waiting(self) -> None:
         """Drop from the queue what nobody waits for or came too late: it takes no place there and no forward pass."""

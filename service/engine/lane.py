@@ -7,18 +7,42 @@ thread of its own.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import ParamSpec
 
 from service.engine.executor import Executor, Logits, Row
-from service.engine.sequence import Sequence
+from service.engine.sequence import Job, Sequence, num_common
 
 _Arguments = ParamSpec("_Arguments")
+
+
+MOST_LEFT = 4
+"""Of how many sequences that are over keys and values are kept, in slots that are free."""
+LEAST_COMMON = 16
+"""Fewer tokens that one of them has in common with a new sequence are read anew."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Left:
+    """What a slot holds of a sequence that is over: the tokens that were run, the log-probabilities of the output's, and by which adapter."""
+
+    adapter: str | None
+    prompt_ids: tuple[int, ...]
+    token_ids: tuple[int, ...]
+    logprobs: tuple[float, ...]
+
+    def common(self, job: Job, *, prefix_lm: bool) -> int:
+        """How many of a job's first tokens need not be run again. A prompt that is seen both ways must be the whole of this one's."""
+        if self.adapter != job.adapter or (prefix_lm and self.prompt_ids != job.prompt_ids):
+            return 0
+        return max(0, num_common(self.token_ids, (*job.prompt_ids, *job.written_ids)) - 1)  # what follows the last is asked for
 
 
 class Lane:
     """Decodes the sequences that were let in; at most `step_tokens` tokens in a forward pass, of which at most `draft_tokens` are guessed.
 
-    `entering`: sequences that the next step starts. Running sequences never wait for new ones.
+    `entering`: sequences that the next step starts. Running sequences never wait for new ones. A sequence that begins as one that was here before goes on from what
+    that has left behind: another attempt at a report, or the same request again, does not read its prompt anew.
     """
 
     def __init__(self, executor: Executor, step_tokens: int, draft_tokens: int) -> None:
@@ -26,6 +50,8 @@ class Lane:
         self.entering: list[Sequence] = []
         self.running: list[Sequence] = []
         self._free = list(reversed(range(executor.num_slots)))  # the first ones first
+        self._left: dict[int, _Left] = {}
+        """By free slot, the latest last."""
 
     @property
     def load(self) -> int:
@@ -35,6 +61,10 @@ class Lane:
     @property
     def has_room(self) -> bool:
         return len(self._free) > len(self.entering)
+
+    def remembers(self, job: Job) -> bool:
+        """Whether much of a job's beginning need not be run again here. Safe to ask from any thread."""
+        return any(left.common(job, prefix_lm=self.executor.prefix_lm) >= LEAST_COMMON for left in tuple(self._left.values()))
 
     def step(self, *, alone: bool) -> None:
         """One forward pass over every running sequence. ``alone``: no other lane is at work."""
@@ -53,8 +83,7 @@ class Lane:
         """Start what enters and share out the step's tokens: decoding first, then prompts in order of arrival."""
         while self.entering:
             sequence = self.entering[0]
-            if self._guarded(sequence, sequence.start, self._free[-1]):
-                self._free.pop()
+            if self._guarded(sequence, self._start, sequence):
                 self.running.append(sequence)
             del self.entering[0]
         rows: list[tuple[Sequence, Row]] = []
@@ -68,6 +97,18 @@ class Lane:
             rows.append((sequence, row))
             budget -= len(row.token_ids)
         return rows
+
+    def _start(self, sequence: Sequence) -> None:
+        """Give a sequence the slot whose last one began like it, or one that holds nothing, or the one that was left first."""
+        common = {slot: left.common(sequence.job, prefix_lm=self.executor.prefix_lm) for slot, left in self._left.items()}
+        slot = max(common, key=lambda slot: common[slot], default=-1)
+        if common.get(slot, 0) >= LEAST_COMMON:
+            sequence.start(slot, common[slot], self._left[slot].logprobs)
+        else:
+            slot = next((slot for slot in reversed(self._free) if slot not in self._left), next(iter(self._left), -1))
+            sequence.start(slot)
+        self._free.remove(slot)
+        self._left.pop(slot, None)
 
     def _run(self, rows: list[tuple[Sequence, Row]], alone: bool) -> list[Logits]:
         if not rows:
@@ -89,7 +130,7 @@ class Lane:
         """Answer what ended; drop what nobody waits for or came too late."""
         for sequence in list(self.running):
             if sequence.ending is not None:
-                self._release(sequence)
+                self._leave(sequence)
                 sequence.answer()
             elif (reason := sequence.needless()) is not None:
                 self._fail(sequence, reason)
@@ -108,6 +149,17 @@ class Lane:
     def _fail(self, sequence: Sequence, error: BaseException) -> None:
         self._release(sequence)
         sequence.fail(error)
+
+    def _leave(self, sequence: Sequence) -> None:
+        """Free the slot of a sequence that has ended, and keep for a while what it holds."""
+        self.running.remove(sequence)
+        self._free.append(sequence.slot)
+        ids = (*sequence.job.prompt_ids, *sequence.output)[: sequence.num_run]
+        self._left[sequence.slot] = _Left(sequence.job.adapter, sequence.job.prompt_ids, ids, tuple(sequence.logprobs))
+        while len(self._left) > MOST_LEFT:
+            slot = next(iter(self._left))
+            del self._left[slot]
+            self.executor.release(slot)
 
     def _release(self, sequence: Sequence) -> None:
         if sequence in self.running:

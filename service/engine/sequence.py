@@ -115,11 +115,15 @@ class Sequence:
     _lookup: Lookup | None = None
     _looked_up: int = 0
 
-    def start(self, slot: int) -> None:
-        """Take a slot; what is written already, and tokens that the grammar forces at the very start, go in with the prompt."""
-        self.slot, self.started_at = slot, time.monotonic()
-        self.pending = [*self.job.prompt_ids, *self.job.written_ids]
+    def start(self, slot: int, num_run: int = 0, logprobs: tuple[float, ...] = ()) -> None:
+        """Take a slot; what is written already, and tokens that the grammar forces at the very start, go in with the prompt.
+
+        ``num_run``: how many of the first tokens, fewer than all of these, the slot holds already; ``logprobs``: of the output that they began.
+        """
+        self.slot, self.started_at, self.num_run = slot, time.monotonic(), num_run
+        self.pending = [*self.job.prompt_ids, *self.job.written_ids][num_run:]
         self.output = list(self.job.written_ids)
+        self.logprobs = list(logprobs[: max(0, num_run + 1 - len(self.job.prompt_ids))])
         self._draw = np.random.default_rng(self.job.seed)
         if self.job.closer is not None:
             self._budget = Budget(self.job.closer, self.job.max_new_tokens, self.job.closing_room, self.job.eos_ids)
@@ -189,7 +193,7 @@ class Sequence:
                 self.ending = Ending.LENGTH
             else:
                 self._choose(logits[at - 1], best[at - 1])
-            num_right = _num_common(self.pending, drafts[right:])
+            num_right = num_common(self.pending, drafts[right:])
             self._ran(num_right, best[at : at + num_right])
             at, right = at + num_right, right + num_right
         if drafts and self._lookup is not None:
@@ -272,7 +276,7 @@ class Sequence:
         )  # fmt: skip
 
 
-def _num_common(left: Collection[int], right: Collection[int]) -> int:
+def num_common(left: Collection[int], right: Collection[int]) -> int:
     """How many tokens two sequences begin with alike."""
     return next((i for i, (a, b) in enumerate(zip(left, right, strict=False)) if a != b), min(len(left), len(right)))
 

@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from service.engine.drafting import Lookup
+from service.engine.drafting import LEAST_WIDTH, Lookup
 from service.engine.engine import AdapterGone, Engine, EngineClosed, EngineFull
 from service.engine.executor import Logits, Row
-from service.engine.lane import Lane
+from service.engine.lane import MOST_LEFT, Lane
 from service.engine.lora import LowRank
 from service.engine.matcher import DeadEnd
 from service.engine.sequence import Completion, Ending, Job, JobExpired, Sequence
@@ -151,7 +151,7 @@ def test_guesses_that_were_right_are_followed_by_longer_ones() -> None:
     with engine_of(executor) as engine:
         found = done(engine, job((1, *phrase, 2), matcher=WordMatcher((phrase,), 40, EOS, forcing=False), max_new_tokens=36))
     widths = [len(row.token_ids) - 1 for rows in executor.passes for row in rows if row.start]
-    assert found.token_ids == phrase and widths[:3] == [4, 8, 16]
+    assert found.token_ids == phrase and widths[:2] == [8, 16]
 
 
 def test_guesses_never_take_the_place_of_tokens_that_are_known() -> None:
@@ -182,16 +182,21 @@ def test_other_outputs_help_to_guess_what_comes_next() -> None:
 
 
 def test_what_followed_before_is_guessed_to_follow_again() -> None:
-    lookup = Lookup()
+    lookup = Lookup(width=4)
     lookup.extend((1, 2, 3, 4, 9, 2, 3, 5, 6, 7))
     lookup.extend((2, 3))
     assert lookup.guess(2) == (5, 6), "of two places alike the latest"
     assert lookup.guess(10) == (5, 6, 7, 2), "no more than it is wide"
     lookup.learn(4, 4)
     assert lookup.guess(10) == (5, 6, 7, 2, 3), "wider after a guess that was right; to the end of what is known"
+    lookup.width = 2 * LEAST_WIDTH
     lookup.learn(5, 0)
+    assert lookup.width == LEAST_WIDTH, "narrower after one that was wrong"
+    lookup.learn(5, 0)
+    assert lookup.width == LEAST_WIDTH, "but not too narrow"
+    lookup.width = 4
     lookup.extend((4,))
-    assert lookup.guess(10) == (9, 2, 3, 5), "narrower after one that was wrong; where more is the same"
+    assert lookup.guess(10) == (9, 2, 3, 5), "where more is the same"
     lookup.extend((9, 4))
     assert lookup.guess(2) == (9, 4), "where the last two tokens never stood, the last one counts"
     lookup.extend((11,))
@@ -624,3 +629,72 @@ def test_closing_ends_what_runs_in_every_lane_and_what_waits() -> None:
         for future in futures:
             with pytest.raises(EngineClosed):
                 future.result(0)
+
+
+# --- what sequences leave behind ---------------------------------------------------------------------------------------
+
+LONG_PROMPT = tuple(random.Random(8).randrange(1, VOCAB) for _ in range(40))
+
+
+@pytest.mark.parametrize("prefix_lm", [True, False])
+def test_another_attempt_goes_on_from_what_the_first_has_left_behind(prefix_lm: bool) -> None:
+    executor = RandomExecutor(VOCAB, prefix_lm=prefix_lm)
+    with engine_of(executor) as engine:
+        first = done(engine, job(LONG_PROMPT, eos_ids=(99,)))
+        executor.passes.clear()
+        again = done(engine, job(LONG_PROMPT, eos_ids=(99,)))
+        assert executor.passes[0][0].start == len(LONG_PROMPT) - 1, "only the last token of the prompt, whose logits are wanted"
+        assert told_alike(first, again)
+        executor.passes.clear()
+        asked = job(LONG_PROMPT, eos_ids=(99,), written_ids=(*first.token_ids[:5], 1 + first.token_ids[5] % (VOCAB - 1)))
+        other = done(engine, asked)
+        assert executor.passes[0][0].start == len(LONG_PROMPT) + 4, "the sixth is another one"
+    with engine_of(RandomExecutor(VOCAB, prefix_lm=prefix_lm)) as fresh:
+        assert told_alike(other, done(fresh, asked))
+
+
+def told_alike(one: Completion, other: Completion) -> bool:
+    return (one.token_ids, one.choices, one.ending, one.num_interventions) == (other.token_ids, other.choices, other.ending, other.num_interventions) and np.allclose(one.logprobs, other.logprobs)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_what_was_left_behind_changes_no_result(seed: int) -> None:
+    """Prompts that begin alike, adapters, outputs that are given, more sequences than are remembered, in one lane and in two."""
+    draw = random.Random(seed)
+    stems = [LONG_PROMPT, (*LONG_PROMPT[:25], 1, 2), (*LONG_PROMPT, 3, 4)]
+    jobs = [replace(random_job(draw)[0], prompt_ids=draw.choice(stems)) for _ in range(40)]
+    jobs = [replace(asked, written_ids=tuple(draw.choice(((), (1, 2), (1, 2, 3)))[: asked.max_new_tokens])) for asked in jobs]
+    prefix_lm = bool(seed % 2)
+    with engine_of(RandomExecutor(VOCAB, seed=seed, prefix_lm=prefix_lm, num_slots=40)) as fresh:
+        want = [future.result(WAIT_S) for future in [fresh.submit(asked) for asked in jobs]]
+    executors = [RandomExecutor(VOCAB, seed=seed, prefix_lm=prefix_lm, num_slots=draw.randint(1, 6)) for _ in range(1 + seed % 3)]
+    with engine_of(*executors) as engine:
+        found = []
+        for index in range(0, len(jobs), 5):
+            found += [future.result(WAIT_S) for future in [engine.submit(asked) for asked in jobs[index : index + 5]]]
+    assert all(told_alike(one, other) for one, other in zip(found, want, strict=True))
+    assert any(0 < rows[0].start < len(rows[0].token_ids) + 40 and rows[0].start >= 15 for executor in executors for rows in executor.passes)
+    for executor in executors:
+        assert len(executor.slots) <= MOST_LEFT, "what is not remembered is released"
+
+
+def test_another_adapter_reads_the_prompt_anew() -> None:
+    executor = RandomExecutor(VOCAB)
+    with engine_of(executor) as engine:
+        done(engine, job(LONG_PROMPT))
+        executor.passes.clear()
+        assert plain(job(LONG_PROMPT, adapter="one"), None, VOCAB).same_as(done(engine, job(LONG_PROMPT, adapter="one")))
+        assert executor.passes[0][0].start == 0
+        executor.passes.clear()
+        done(engine, job(LONG_PROMPT[:10]))
+        assert executor.passes[0][0].start == 0, "too little to be worth it"
+
+
+def test_another_attempt_enters_the_lane_that_knows_its_prompt() -> None:
+    one, other = several(3, 3)
+    with engine_of(one, other) as engine:
+        done(engine, job(LONG_PROMPT))
+        knows, stranger = (one, other) if one.passes else (other, one)
+        for _ in range(4):
+            done(engine, job(LONG_PROMPT))
+        assert not stranger.passes and all(rows[0].start for rows in knows.passes[1:])
