@@ -218,7 +218,7 @@ class Generator:
 
     async def _written(self, request: GenerationRequest, plan: Plan, began: float, deadline: float | None, listener: Listener | None) -> GenerationResult:
         spent: list[Completion] = []
-        checked, search = CheckedText(None, ()), Backtracking(self._decode)
+        checked, search, report = CheckedText(None, ()), Backtracking(self._decode), object()
         start: Start | None = Start()
         closed, chosen = False, list[int]()
         for attempt in range(MAX_ATTEMPTS):
@@ -227,7 +227,7 @@ class Generator:
             else:
                 options = request.options
             try:
-                spent.append(await self._decoded(plan, options, start or Start(), deadline, listener))
+                spent.append(await self._decoded(plan, options, start or Start(), report, deadline, listener))
             except DeadEnd:
                 if start is None or not start.vetoed:
                     raise
@@ -268,13 +268,13 @@ class Generator:
         except BaseException as error:  # a panic of native code is no Exception; this thread gets no KeyboardInterrupt
             raise RuntimeError(f"native code panicked: {error!r}") from error
 
-    async def _decoded(self, plan: Plan, options: DecodingOptions, start: Start, deadline: float | None, listener: Listener | None) -> Completion:
+    async def _decoded(self, plan: Plan, options: DecodingOptions, start: Start, report: object, deadline: float | None, listener: Listener | None) -> Completion:
         """One attempt, waited for."""
         matcher = None if plan.grammar is None else plan.grammar.fresh()
         adapter = None if plan.adapter is None else plan.adapter.adapter_digest
         job = Job(
             plan.prompt_ids, self._base.config.eos_ids, plan.max_new_tokens, adapter, matcher, options.temperature, options.seed, deadline,
-            start.token_ids, start.vetoed, listener, plan.closer, plan.closing_room, plan.examples,
+            start.token_ids, start.vetoed, listener, plan.closer, plan.closing_room, plan.examples, report,
         )  # fmt: skip
         try:
             return await asyncio.wrap_future(self._engine.submit(job))

@@ -165,7 +165,7 @@ class Engine:
                 self._wake.wait()
 
     def _let_in(self, sequence: Sequence, lane: Lane) -> None:
-        """Into the lane that has read its beginning before, where one with room has, or this one."""
+        """Into the lane of the last attempt at the same report, where that has room, or this one."""
         home = next((other for other in self._lanes if other.has_room and other.remembers(sequence.job)), lane)
         home.entering.append(sequence)
         if home is not lane:

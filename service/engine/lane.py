@@ -18,22 +18,19 @@ _Arguments = ParamSpec("_Arguments")
 
 MOST_LEFT = 4
 """Of how many sequences that are over keys and values are kept, in slots that are free."""
-LEAST_COMMON = 16
-"""Fewer tokens that one of them has in common with a new sequence are read anew."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Left:
-    """What a slot holds of a sequence that is over: the tokens that were run, the log-probabilities of the output's, and by which adapter."""
+    """What a slot holds of a sequence that is over: of which report it was an attempt, the tokens that were run, and the log-probabilities of the output's."""
 
-    adapter: str | None
-    prompt_ids: tuple[int, ...]
+    report: object
     token_ids: tuple[int, ...]
     logprobs: tuple[float, ...]
 
-    def common(self, job: Job, *, prefix_lm: bool) -> int:
-        """How many of a job's first tokens need not be run again. A prompt that is seen both ways must be the whole of this one's."""
-        if self.adapter != job.adapter or (prefix_lm and self.prompt_ids != job.prompt_ids):
+    def common(self, job: Job) -> int:
+        """How many of a job's first tokens need not be run again."""
+        if job.report is not self.report:
             return 0
         return max(0, num_common(self.token_ids, (*job.prompt_ids, *job.written_ids)) - 1)  # what follows the last is asked for
 
@@ -41,8 +38,8 @@ class _Left:
 class Lane:
     """Decodes the sequences that were let in; at most `step_tokens` tokens in a forward pass, of which at most `draft_tokens` are guessed.
 
-    `entering`: sequences that the next step starts. Running sequences never wait for new ones. A sequence that begins as one that was here before goes on from what
-    that has left behind: another attempt at a report, or the same request again, does not read its prompt anew.
+    `entering`: sequences that the next step starts. Running sequences never wait for new ones. Another attempt at a report goes on from what the last one has
+    left behind, so that it does not read the prompt anew; a request never does from another's, whose text could be guessed from the time that it takes.
     """
 
     def __init__(self, executor: Executor, step_tokens: int, draft_tokens: int) -> None:
@@ -63,8 +60,8 @@ class Lane:
         return len(self._free) > len(self.entering)
 
     def remembers(self, job: Job) -> bool:
-        """Whether much of a job's beginning need not be run again here. Safe to ask from any thread."""
-        return any(left.common(job, prefix_lm=self.executor.prefix_lm) >= LEAST_COMMON for left in tuple(self._left.values()))
+        """Whether an attempt at the job's report was the last to leave something behind here. Safe to ask from any thread."""
+        return job.report is not None and any(left.report is job.report for left in tuple(self._left.values()))
 
     def step(self, *, alone: bool) -> None:
         """One forward pass over every running sequence. ``alone``: no other lane is at work."""
@@ -99,10 +96,10 @@ class Lane:
         return rows
 
     def _start(self, sequence: Sequence) -> None:
-        """Give a sequence the slot whose last one began like it, or one that holds nothing, or the one that was left first."""
-        common = {slot: left.common(sequence.job, prefix_lm=self.executor.prefix_lm) for slot, left in self._left.items()}
+        """Give a sequence the slot of an attempt at the same report, or one that holds nothing, or the one that was left first."""
+        common = {slot: left.common(sequence.job) for slot, left in self._left.items()}
         slot = max(common, key=lambda slot: common[slot], default=-1)
-        if common.get(slot, 0) >= LEAST_COMMON:
+        if common.get(slot, 0):
             sequence.start(slot, common[slot], self._left[slot].logprobs)
         else:
             slot = next((slot for slot in reversed(self._free) if slot not in self._left), next(iter(self._left), -1))
@@ -154,8 +151,11 @@ class Lane:
         """Free the slot of a sequence that has ended, and keep for a while what it holds."""
         self.running.remove(sequence)
         self._free.append(sequence.slot)
+        if sequence.job.report is None:
+            self.executor.release(sequence.slot)
+            return
         ids = (*sequence.job.prompt_ids, *sequence.output)[: sequence.num_run]
-        self._left[sequence.slot] = _Left(sequence.job.adapter, sequence.job.prompt_ids, ids, tuple(sequence.logprobs))
+        self._left[sequence.slot] = _Left(sequence.job.report, ids, tuple(sequence.logprobs))
         while len(self._left) > MOST_LEFT:
             slot = next(iter(self._left))
             del self._left[slot]

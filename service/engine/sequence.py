@@ -39,7 +39,8 @@ class Job:
     `written_ids` are the first tokens of the output, taken as given; `vetoed` may not follow them. `listener` is told, in the engine's thread after each step, the
     tokens that have a log-probability and these; it must be quick. With a `matcher` and a `closer`, an output that has at most
     `closing_room` tokens of room left is kept such that it can be ended (`service/engine/budget.py`). `examples`: other outputs of the kind, for guesses at what comes next
-    (`service/engine/drafting.py`).
+    (`service/engine/drafting.py`). `report`: jobs of the same one are attempts at it, with the same prompt and adapter; a later one goes on from what an earlier one has
+    read; None: from nothing.
     """
 
     prompt_ids: tuple[int, ...]
@@ -56,6 +57,7 @@ class Job:
     closer: Closer | None = None
     closing_room: int = 0
     examples: tuple[tuple[int, ...], ...] = ()
+    report: object | None = None
 
     def __post_init__(self) -> None:
         assert self.prompt_ids and self.eos_ids and self.max_new_tokens >= 1 and len(self.written_ids) <= self.max_new_tokens

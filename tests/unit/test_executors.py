@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -255,6 +256,38 @@ def test_both_executors_agree_on_any_mixture_of_rows(seed: int, tiny_base: Path,
                 executor.release(slot)
         lengths.update(both[0]._caches[row.slot].num_positions for row in rows if row.slot not in over)
     assert len(lengths) > 2, "sequences moved to longer caches"
+
+
+def test_executors_beside_each_other_share_weights_and_nothing_else(tiny_base: Path, tiny_adapter: Path) -> None:
+    """Two of them at work at the same time, with all cores and with few; each has its own adapters."""
+    base = read_base(tiny_base).within(600)
+    one = OnnxExecutor(base, num_slots=7, threads=1, threads_alone=2)
+    other = one.beside(5)
+    assert (one.num_slots, other.num_slots) == (7, 5)
+    weights = read_adapter(tiny_adapter).weights
+    one.load_adapter("one", weights)
+    assert not other.adapters
+    other.load_adapter("one", weights)
+    one.load_adapter("its own", LowRank(weights.factors, weights.scale / 2))
+
+    def compared(executor: OnnxExecutor, seed: int, adapters: tuple[str | None, ...]) -> int:
+        plain, draw, count = TorchExecutor(base, num_slots=executor.num_slots), random.Random(seed), 0
+        plain.load_adapter("one", weights)
+        plain.load_adapter("its own", LowRank(weights.factors, weights.scale / 2))
+        for rows, over in random_steps(draw, executor.num_slots, adapters, 600):
+            for found, wanted in zip(executor.forward(rows, alone=draw.random() < 0.5), plain.forward(rows), strict=True):
+                close(found, wanted)
+                count += 1
+            for slot in over:
+                executor.release(slot)
+                plain.release(slot)
+        return count
+
+    with ThreadPoolExecutor(2) as pool:
+        both = [pool.submit(compared, one, 1, (None, "one", "its own")), pool.submit(compared, other, 2, (None, "one"))]
+        assert all(future.result() > 50 for future in both)
+    other.unload_adapter("one")
+    assert "one" in one.adapters
 
 
 def test_adapters_share_a_pass_as_far_as_their_ranks_allow(tiny_base: Path, tmp_path: Path) -> None:
