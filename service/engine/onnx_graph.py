@@ -52,9 +52,10 @@ from service.engine.graph_names import (
     sizes_of,
 )
 from service.engine.lora import FUSED
-from service.weights.checkpoint import EMBEDDED_BASE, ModelConfig, read_json
+from service.weights.checkpoint import EMBEDDED_BASE, CheckpointInvalid, ModelConfig, read_json
 
 OPSET = 21
+HEAD_MULTIPLE = 16
 FUSED_OPS = "com.microsoft"
 """Of ONNX Runtime: operators that every build of it for a CPU has."""
 
@@ -219,8 +220,10 @@ def _normed(g: _Graph, hidden: str, added: str, weight: str, eps: float) -> tupl
 
 
 def write_graphs(folder: Path) -> list[Path]:
-    """Write a base's graphs beside its weights, each whole. Raises: CheckpointInvalid for what is no base that is run."""
+    """Write a base's graphs beside its weights, each whole. Raises: CheckpointInvalid for what is no base that is run so."""
     config = ModelConfig.from_json(read_json(folder / "config.json"), folder / "config.json")
+    if config.head_dim % HEAD_MULTIPLE:
+        raise CheckpointInvalid(f"{folder}: heads of {config.head_dim} dimensions; ONNX Runtime's attention wants a multiple of {HEAD_MULTIPLE}. Without graphs beside it torch runs the base")
     return [_write(build(config, rows), folder / file_of(rows)) for rows in (ONE, SEVERAL, *((None,) if config.prefix_lm else ()))]
 
 

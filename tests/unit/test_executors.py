@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -381,3 +382,11 @@ def test_a_graph_of_another_base_is_refused_with_what_to_do(changed: dict[str, A
         (tmp_path / "other" / file_of(rows)).rename(tmp_path / "base" / file_of(rows))
     with pytest.raises(CheckpointInvalid, match=rf"{told}.*write it anew: python -m service.engine.onnx_graph"):
         OnnxExecutor(read_base(tmp_path / "base"), num_slots=1)
+
+
+def test_heads_that_onnx_runtime_does_not_run_are_refused_with_what_does(tmp_path: Path) -> None:
+    tiny.save_base(tmp_path)
+    config = json.loads((tmp_path / "config.json").read_text())
+    (tmp_path / "config.json").write_text(json.dumps(config | {"head_dim": 8}))
+    with pytest.raises(CheckpointInvalid, match=r"heads of 8 dimensions.*multiple of 16.*torch runs the base"):
+        write_graphs(tmp_path)
