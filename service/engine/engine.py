@@ -155,14 +155,15 @@ class Engine:
     def _has_work(self, lane: Lane) -> bool:
         """Wait for something to do and let waiting sequences into the lane; False once the engine is closed."""
         with self._wake:
-            while True:
+            while not self._closed:
                 self._drop_waiting()
                 self._unload_retired(lane.executor)
                 while self._queue and lane.has_room and lane.load == min(other.load for other in self._lanes if other.has_room):
                     self._let_in(self._queue.popleft(), lane)
-                if lane.load or self._closed:
-                    return not self._closed
+                if lane.load:
+                    return True
                 self._wake.wait()
+            return False
 
     def _let_in(self, sequence: Sequence, lane: Lane) -> None:
         """Into the lane of the last attempt at the same report, where that has room, or this one."""
@@ -180,7 +181,7 @@ class Engine:
 
     def _unload_retired(self, executor: Executor) -> None:
         """In the executor's own thread, between two passes."""
-        for digest in self._retired.keys() - self._held.keys() - self._wanted():
+        for digest in self._retired and self._retired.keys() - self._held.keys() - self._wanted():
             left = [other for other in self._retired[digest] if other is not executor]
             if len(left) < len(self._retired[digest]):
                 executor.unload_adapter(digest)
