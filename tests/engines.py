@@ -1,24 +1,31 @@
 """Executors and matchers without a model, for tests of the engine.
 
 Owns: `RandomExecutor`, whose logits depend on nothing but the tokens before them (and the adapter's name); `WordMatcher`, a grammar that is a list
-of words; `plain`, decoding by a loop of one token after another, which the engine's results are compared with.
+of words; `plain`, decoding by a loop of one token after another, which the engine's results are compared with; `engine_of` and the jobs that tests give to it.
 """
 
 from __future__ import annotations
 
 import hashlib
+import random
 import threading
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from collections.abc import Sequence as Rows
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from service.engine.engine import Engine
 from service.engine.executor import Logits, Row
 from service.engine.lora import LowRank
 from service.engine.matcher import Matcher
 from service.engine.sequence import Completion, Ending, Job
+
+VOCAB, EOS = 12, 0
+WAIT_S = 20
 
 
 def logits_after(token_ids: tuple[int, ...], vocab_size: int, seed: int = 0, adapter: str | None = None) -> Logits:
@@ -196,3 +203,32 @@ def plain(job: Job, matcher: Matcher | None, vocab_size: int, seed: int = 0) -> 
         interventions += token != order[0]
         logprobs.append(float(np.log(np.exp(logits - logits.max())[token] / np.exp(logits - logits.max()).sum())))
         output.append(token)
+
+
+@contextmanager
+def engine_of(*executors: RandomExecutor, **options: Any) -> Iterator[Engine]:
+    engine = Engine(*(executors or (RandomExecutor(VOCAB),)), **options)
+    try:
+        yield engine
+    finally:
+        engine.close()
+        assert not any(thread.is_alive() for thread in engine._threads)
+
+
+def job(prompt: tuple[int, ...] = (1, 2, 3), **changes: Any) -> Job:
+    return replace(Job(prompt, (EOS,), 12), **changes)
+
+
+def random_job(draw: random.Random) -> tuple[Job, WordMatcher | None]:
+    prompt = tuple(draw.randrange(1, VOCAB) for _ in range(draw.randint(1, 30)))
+    words = tuple({tuple(draw.randrange(1, 4) for _ in range(draw.randint(0, 8))) for _ in range(draw.randint(1, 6))})
+    matcher = draw.choice([None, WordMatcher(words, VOCAB, EOS)])
+    return job(prompt, max_new_tokens=draw.randint(1, 10), adapter=draw.choice([None, "one", "two"])), matcher
+
+
+def masked(asked: Job, matcher: WordMatcher | None, forcing: bool = True) -> Job:
+    return replace(asked, matcher=None if matcher is None else matcher.fresh(forcing=forcing))
+
+
+def done(engine: Engine, asked: Job) -> Completion:
+    return engine.submit(asked).result(WAIT_S)
