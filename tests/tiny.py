@@ -45,8 +45,8 @@ def tokenizer() -> Tokenizer:
 def config(**changes: Any) -> MistralConfig:
     """Two layers of width 32; `changes` as MistralConfig takes them."""
     sizes: dict[str, Any] = {
-        "vocab_size": VOCAB_SIZE, "hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 2,
-        "num_key_value_heads": 1, "max_position_embeddings": CONTEXT_LENGTH, "sliding_window": None, "bos_token_id": BOS_ID,
+        "vocab_size": VOCAB_SIZE, "hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4,
+        "num_key_value_heads": 2, "head_dim": 16, "max_position_embeddings": CONTEXT_LENGTH, "sliding_window": None, "bos_token_id": BOS_ID,
         "eos_token_id": EOS_ID, "pad_token_id": 0, "tie_word_embeddings": True, "initializer_range": 0.3,
     }  # fmt: skip
     return MistralConfig(**(sizes | changes))

@@ -239,7 +239,7 @@ def recorded(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 STAGES = [
-    "tokenizer", "pre-training", "graph", "confidences of the base", "pairs", "fine-tuning", "calibration", "evaluation",
+    "tokenizer", "pre-training", "graphs", "confidences of the base", "pairs", "fine-tuning", "calibration", "evaluation",
     "specialist audit_finding", "specialist incident_report", "specialist risk_assessment", "specialist usage_cost", "bundle",
 ]  # fmt: skip
 

@@ -30,7 +30,7 @@ def configure(base: Path, **changes: Any) -> None:
 def test_a_base_is_read_with_its_sizes_and_digest(base: Path) -> None:
     found = read_base(base)
     c = found.config
-    assert (c.vocab_size, c.hidden_size, c.num_layers, c.num_heads, c.num_kv_heads, c.head_dim) == (400, 32, 2, 2, 1, 16)
+    assert (c.vocab_size, c.hidden_size, c.num_layers, c.num_heads, c.num_kv_heads, c.head_dim) == (400, 32, 2, 4, 2, 16)
     assert (c.bos_id, c.eos_ids, c.tied_embeddings, c.context_length) == (1, (2,), True, tiny.CONTEXT_LENGTH)
     assert found.digest == digest_of([base / "model.safetensors"]) and found.size_bytes == (base / "model.safetensors").stat().st_size
     assert found.metadata == {}
@@ -86,7 +86,7 @@ def test_what_cannot_be_run_is_refused_by_name(changes: dict[str, Any], why: str
 def test_older_spellings_of_a_config_are_understood(base: Path) -> None:
     configure(base, rope_parameters="absent", rope_theta=77.0, head_dim=None, num_key_value_heads=None, eos_token_id=[2, 0], sliding_window=64)
     c = read_base(base).config
-    assert (c.rope_theta, c.head_dim, c.num_kv_heads, c.eos_ids, c.context_length) == (77.0, 16, 2, (2, 0), 64)
+    assert (c.rope_theta, c.head_dim, c.num_kv_heads, c.eos_ids, c.context_length) == (77.0, 8, 4, (2, 0), 64)
 
 
 @pytest.mark.parametrize(("said", "read"), [("absent", False), (False, False), (True, True)])
