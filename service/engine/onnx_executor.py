@@ -12,6 +12,7 @@ from copy import copy
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnxruntime
@@ -53,16 +54,18 @@ MOST_BOUND = 64
 """How many sets of adapters are kept bound to each graph."""
 
 _UNSEEN = np.float32(-1e30)
-_Given = Array | NDArray[np.int64] | NDArray[np.int32]
 
 
 @dataclass(slots=True)
 class _Bound:
-    """A pass's rotations and factors, and the caches of its rows as far as they were bound by a pass before."""
+    """A pass's rotations and factors, and the caches of its rows as far as they were bound by a pass before.
+
+    `caches`: their numbers; what they name may be gone, and is bound anew before it is looked at. `counts`: one integer for each row, written to where they are bound.
+    """
 
     binding: onnxruntime.IOBinding
     caches: list[int | None]
-    """Their numbers: what they name may be gone, and is bound anew before it is looked at."""
+    counts: dict[str, NDArray[Any]]
 
 
 @dataclass
@@ -168,14 +171,16 @@ class OnnxExecutor:
         none = graph.rows - len(rows)
         self._bind_caches(bound, [*(self._caches[row.slot] for row in rows), *[self._nobodys] * none])
         lengths = [*(len(row.token_ids) for row in rows), *[1] * none]
-        totals = np.array([*(row.start + len(row.token_ids) for row in rows), *[1] * none], np.int32)
-        given: dict[str, _Given] = {IDS: np.array([*(token for row in rows for token in row.token_ids), *[0] * none]), LAST: totals - np.int32(1), TOTALS: totals}
+        bound.counts[TOTALS][:] = [*(row.start + len(row.token_ids) for row in rows), *[1] * none]
+        bound.counts[LAST][:] = bound.counts[TOTALS] - 1
+        given: dict[str, Array | NDArray[np.int64]] = {IDS: np.array([*(token for row in rows for token in row.token_ids), *[0] * none])}
         if graph.rows > 1:
+            bound.counts[LENGTHS][:] = lengths
             whose = [*(len(names) if row.adapter is None else names.index(row.adapter) for row in rows), *[len(names)] * none]
-            given |= {LENGTHS: np.array(lengths), ADAPTER_OF_TOKEN: np.repeat(whose, lengths)}
+            given[ADAPTER_OF_TOKEN] = np.repeat(whose, lengths)
         return self._run(graph, bound, rows, given)
 
-    def _run(self, graph: _Graph, bound: _Bound, rows: Sequence[Row], given: dict[str, _Given]) -> list[Logits]:
+    def _run(self, graph: _Graph, bound: _Bound, rows: Sequence[Row], given: dict[str, Array | NDArray[np.int64]]) -> list[Logits]:
         ends = np.cumsum([len(row.token_ids) for row in rows]).tolist()
         given[WANTED] = np.array([place for row, end in zip(rows, ends, strict=True) for place in range(end - row.num_logits, end)], np.int64)
         logits = np.empty((len(given[WANTED]), self.vocab_size), np.float32)
@@ -195,11 +200,12 @@ class OnnxExecutor:
         """What stays the same from pass to pass is bound once: rotations, factors, and caches as long as a group of rows keeps them."""
         found = graph.bound.pop((names, group), None)
         if found is None:
-            found = _Bound(graph.session.io_binding(), [None] * graph.rows)
             wanted = {node.name for node in graph.session.get_inputs()}
-            for name, array in (self._rotations | factors).items():
+            counts = {name: np.zeros(graph.rows, np.int64 if name == LENGTHS else np.int32) for name in {LAST, TOTALS, LENGTHS} & wanted}
+            found = _Bound(graph.session.io_binding(), [None] * graph.rows, counts)
+            for name, array in (self._rotations | factors | counts).items():
                 if name in wanted:  # of one row every rank is its own
-                    found.binding.bind_input(name, "cpu", 0, np.float32, array.shape, array.ctypes.data)
+                    found.binding.bind_input(name, "cpu", 0, array.dtype, array.shape, array.ctypes.data)
         graph.bound[names, group] = found  # the latest used comes last
         while len(graph.bound) > MOST_BOUND:
             del graph.bound[next(iter(graph.bound))]

@@ -10,7 +10,6 @@ from collections.abc import Callable, Collection
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from enum import Enum
-from itertools import chain
 
 import numpy as np
 from numpy.typing import NDArray
@@ -161,8 +160,8 @@ class Sequence:
         if most <= 0:
             return ()
         if self._lookup is None:
-            self._lookup = Lookup()
-            self._lookup.extend(chain(*self.job.examples, self.job.prompt_ids))
+            self._lookup = Lookup.behind(self.job.examples)
+            self._lookup.extend(self.job.prompt_ids)
         self._lookup.extend(self.output[self._looked_up :])
         self._looked_up = len(self.output)
         return self._lookup.guess(most)

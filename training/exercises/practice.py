@@ -24,8 +24,6 @@ SHARE_ASKED = 0.7
 """Of a group's members."""
 SHARE_BOOKLESS = 0.3
 """Of the notes: told in frames around titles, as those of a schema are that has no book."""
-SHARE_EXCERPTS = 0.4
-"""Of the notes: told of one to three of the schema's properties only, so that what must be known by heart is met more often (as `training/notes/excerpt.py`)."""
 _SMALL = frozenset(["the", "of", "a", "an", "in", "on", "by", "to", "de", "del", "la", "el", "los", "las", "en", "por", "un", "una"])
 _NOT_SHOWN = frozenset(("title", "description", "examples", "x-grounding", "default", "$comment"))
 
@@ -41,17 +39,13 @@ def pairs(seed: str) -> list[Pair]:
     """The pairs of one note: two schemas over it."""
     rng = random.Random(f"practice:{seed}")
     specialty = rng.choice(specialties())
-    whole = _names(specialty.root)
     if rng.random() < SHARE_BOOKLESS:
         specialty = replace(specialty, books={**specialty.books, "train": specialty.books["train"].labels()})
-    if rng.random() < SHARE_EXCERPTS:
-        told = rng.sample(specialty.root.members, min(rng.choice((1, 2, 2, 3)), len(specialty.root.members)))
-        specialty = replace(specialty, root=replace(specialty.root, members=tuple(told)))
     note = specialty.note(rng, "train", "train")
     made = []
     for i in range(2):
         asked = _asked(rng, specialty.root, specialty.books["train"])
-        while _names(asked) == whole:
+        while _names(asked) == _names(specialty.root):
             asked = _asked(rng, specialty.root, specialty.books["train"])
         made.append(note.pair(f"practice-{seed}-{i}", _told(note.told, asked), _schema(asked)))
     return made
