@@ -19,9 +19,10 @@ STEP = 128
 """Arrays have a multiple of so many positions."""
 ROOM = 384
 """Positions beyond what is needed when a sequence gets an array: what nearly every report takes."""
-SPARE = 4
+SPARE = 2
 """How many arrays without a sequence are kept for the next ones: their pages are there already."""
 
+LARGE_PAGE = 2 << 20
 _NUMBERS = count()
 
 
@@ -78,8 +79,9 @@ class Caches:
 
 
 def _zeros(shape: tuple[int, ...]) -> Array:
-    """Pages of its own, which take memory as they are written to and are given back when the array is: a heap of arrays that come and go would keep them."""
-    pages = mmap.mmap(-1, 4 * math.prod(shape))
-    if hasattr(mmap, "MADV_HUGEPAGE"):  # attention reads them from end to end in each pass; large pages made a crowd's reports 3 % quicker
+    """Pages of its own, which take memory as they are written to and are given back when the array is: a heap of arrays that come and go would keep them. Large pages
+    where there are any, since attention reads them from end to end in each pass (docs/performance.md)."""
+    pages = mmap.mmap(-1, -(-4 * math.prod(shape) // LARGE_PAGE) * LARGE_PAGE, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    if hasattr(mmap, "MADV_HUGEPAGE"):
         pages.madvise(mmap.MADV_HUGEPAGE)
     return np.ndarray(shape, np.float32, pages)

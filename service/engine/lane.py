@@ -16,7 +16,7 @@ from service.engine.sequence import Job, Sequence, num_common
 _Arguments = ParamSpec("_Arguments")
 
 
-MOST_LEFT = 4
+MOST_LEFT = 2
 """Of how many sequences that are over keys and values are kept, in slots that are free."""
 
 
