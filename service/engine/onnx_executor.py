@@ -140,9 +140,8 @@ class OnnxExecutor:
             self._caches.reserve(row.slot, row.start, row.start + len(row.token_ids))
         logits = {row: self._begun(row, alone) for row in rows if row.num_prefix}
         going_on = sorted((row for row in rows if not row.num_prefix), key=lambda row: row.slot)  # so that a pass has the rows that it had before
-        for together in self._side_by_side.passes(going_on):
-            for part in (together[at : at + SEVERAL] for at in range(0, len(together), SEVERAL)):
-                logits.update(zip(part, self._gone_on(part, alone), strict=True))
+        for part in self._side_by_side.passes(going_on, SEVERAL):
+            logits.update(zip(part, self._gone_on(part, alone), strict=True))
         return [logits[row] for row in rows]
 
     # --- a pass -------------------------------------------------------------------------------------------------------

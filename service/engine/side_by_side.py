@@ -49,17 +49,23 @@ class SideBySide:
         for names in [names for names in self._sets if name in names]:
             self._forget(names)
 
-    def passes(self, rows: Sequence[Row]) -> Iterator[list[Row]]:
-        """The rows in as few passes as their ranks allow, in each in the order in which they came."""
-        room, shares = 0, list[set[str | None]]()
-        for name in dict.fromkeys(row.adapter for row in rows):
+    def passes(self, rows: Sequence[Row], most_rows: int) -> Iterator[list[Row]]:
+        """The rows in as few passes as their number and their ranks allow, in each in the order in which they came."""
+        of_adapter: dict[str | None, list[int]] = {}
+        for place, row in enumerate(rows):
+            of_adapter.setdefault(row.adapter, []).append(place)
+        together, room = list[int](), MOST_RANKS
+        for name, places in of_adapter.items():
             rank = self._named(name).rank if name is not None else 0
-            if not shares or rank > room:
-                room, shares = MOST_RANKS, [*shares, set()]
-            room -= rank
-            shares[-1].add(name)
-        for share in shares:
-            yield [row for row in rows if row.adapter in share]
+            for place in places:
+                is_new = all(rows[other].adapter != name for other in together)
+                if together and (len(together) == most_rows or (is_new and rank > room)):
+                    yield [rows[other] for other in sorted(together)]
+                    together, room, is_new = [], MOST_RANKS, True
+                room -= rank * is_new
+                together.append(place)
+        if together:
+            yield [rows[other] for other in sorted(together)]
 
     def laid(self, wanted: set[str], spare: int = 0) -> tuple[Names, Factors]:
         """Adapters, those that are wanted and at most ``spare`` more, and their factors. Raises: KeyError naming one that is not loaded."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import torch
@@ -86,3 +88,11 @@ def test_the_learning_rate_is_flat_and_then_falls_to_nothing() -> None:
     plan = replace(PLAN, warmup_tokens=100)
     shares = [lr_share(plan, progress, 1_000) for progress in (0.0, 0.2, 0.3, 0.65, 1.0)]
     assert shares == pytest.approx([1.0, 1.0, 1.0, 0.5, 0.0]) and lr_share(plan, 0.0, 0) == pytest.approx(0.01)
+
+
+def test_a_machine_that_was_put_to_sleep_has_not_trained_meanwhile() -> None:
+    run: Any = SimpleNamespace(progress=pretrain.Progress())
+    batch = {name: torch.tensor(1) for name in ("num_tokens", "num_pairs", "next_seed")}
+    for seconds in (2.0, 3600.0):
+        pretrain._Run._advance(run, batch, seconds)
+    assert (run.progress.elapsed_s, run.progress.steps) == (62.0, 2)

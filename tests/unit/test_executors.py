@@ -297,10 +297,14 @@ def test_adapters_share_a_pass_as_far_as_their_ranks_allow(tiny_base: Path, tmp_
         tiny.save_adapter(tiny_base, tmp_path / f"{rank}", seed=rank, rank=rank)
         executor.load_adapter(f"{rank}", read_adapter(tmp_path / f"{rank}").weights)
     rows = [Row(slot, 5, (7,), 1, adapter) for slot, adapter in enumerate(("40", None, "50", "8", "40", "99", None, "8"))]
-    passes = list(executor._side_by_side.passes(rows))
+    passes = list(executor._side_by_side.passes(rows, 8))
     assert [{row.adapter for row in rows} for rows in passes] == [{"40", None, "50"}, {"8"}, {"99"}]
     assert sorted(row.slot for rows in passes for row in rows) == list(range(8)) and all(rows == sorted(rows, key=lambda row: row.slot) for rows in passes)
-    assert list(executor._side_by_side.passes([])) == []
+    assert list(executor._side_by_side.passes([], 8)) == []
+    of_sixteen = [Row(slot, 5, (7,), 1, adapter) for slot, adapter in enumerate(("40", "99") * 8)]
+    assert [[row.slot for row in part] for part in executor._side_by_side.passes(of_sixteen, 8)] == [list(range(0, 16, 2)), list(range(1, 16, 2))]
+    bare = [Row(slot, 5, (7,), 1) for slot in range(11)]
+    assert [len(part) for part in executor._side_by_side.passes(bare, 4)] == [4, 4, 3]
     with pytest.raises(KeyError, match="the adapter gone is not loaded"):
         executor.forward([Row(0, 0, (7,), 1, "gone")])
 

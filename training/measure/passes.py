@@ -24,6 +24,7 @@ from schemas.catalog import Catalog
 from service.engine.engine import DRAFT_TOKENS, Engine
 from service.engine.executor import Executor, Row
 from service.engine.onnx_executor import OnnxExecutor
+from service.errors import ReportInvalid
 from service.generator import Generator
 from service.request import DecodingOptions, GenerationRequest, Grounding, Mode
 from service.result import GenerationResult
@@ -105,7 +106,7 @@ def passes(base: Base, adapter: Adapter, pairs: Sequence[Pair], threads: int | N
     """Every mode with every way of guessing."""
     executor = OnnxExecutor(base, num_slots=1, threads=threads)
     executor.load_adapter(adapter.adapter_digest, adapter.weights)
-    plain: dict[str, list[str]] = {}
+    plain: dict[str, list[str | None]] = {}
     for guesses in GUESSES:
         engine = Engine(executor, draft_tokens=0 if guesses == "no drafts" else DRAFT_TOKENS)
         told = adapter if guesses == "and examples" else replace(adapter, examples=())
@@ -113,17 +114,22 @@ def passes(base: Base, adapter: Adapter, pairs: Sequence[Pair], threads: int | N
             for name, mode, grounding in MODES:
                 options = DecodingOptions(mode=mode, grounding=grounding)
                 results = asyncio.run(_written(generator, pairs, options, advance))
-                texts = [result.report_json for result in results]
-                same = sum(one == other for one, other in zip(texts, plain.setdefault(name, texts), strict=True))
-                tokens = sum(result.num_completion_tokens for result in results)
-                per_token = sum(result.num_forward_passes for result in results) / tokens
-                yield Passes(name, guesses, len(pairs), tokens / len(pairs), per_token, sum(r.total_s for r in results) / len(pairs), same)
+                texts = [None if result is None else result.report_json for result in results]
+                came = [result for result in results if result is not None]
+                same = sum(one == other for one, other in zip(texts, plain.setdefault(name, texts), strict=True) if one is not None)
+                tokens = sum(result.num_completion_tokens for result in came)
+                per_token = sum(result.num_forward_passes for result in came) / tokens
+                yield Passes(name, guesses, len(came), tokens / len(came), per_token, sum(r.total_s for r in came) / len(came), same)
 
 
-async def _written(generator: Generator, pairs: Sequence[Pair], options: DecodingOptions, advance: Advance) -> list[GenerationResult]:
-    results = []
+async def _written(generator: Generator, pairs: Sequence[Pair], options: DecodingOptions, advance: Advance) -> list[GenerationResult | None]:
+    """None for a report that was refused."""
+    results: list[GenerationResult | None] = []
     for pair in pairs:
-        results.append(await generator.generate(GenerationRequest(pair.question, schema_id=NOTES_SCHEMA_ID, options=options)))
+        try:
+            results.append(await generator.generate(GenerationRequest(pair.question, schema_id=NOTES_SCHEMA_ID, options=options)))
+        except ReportInvalid:
+            results.append(None)
         advance()
     return results
 
@@ -142,7 +148,7 @@ def markdown(times: Sequence[PassTime], rows: Sequence[Passes], facts: dict[str,
         f"*prompt*: {PROMPT} tokens of one row. *rows x tokens*: so many sequences of {PROMPT} tokens go on by so many each.", "",
         markdown_table(("pass", *executors), [(kind, *(ms[executor, kind] for executor in executors)) for kind in kinds]), "",
         "## A report, one in flight", "",
-        f"{facts['count']} notes of unseen values, greedy. *same*: reports that are letter by letter those written without drafts.", "",
+        f"{facts['count']} notes of unseen values, greedy. *n*: reports that were not refused. *same*: reports that are letter by letter those written without drafts.", "",
         markdown_table(
             ("mode", "guessed from", "n", "tokens", "passes/token", "s/report", "same"),
             [(r.mode, r.guesses, str(r.n), f"{r.tokens:.0f}", f"{r.passes_per_token:.3f}", f"{r.report_s:.3f}", str(r.same)) for r in rows],
