@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import mmap
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import count
 
@@ -82,6 +83,6 @@ def _zeros(shape: tuple[int, ...]) -> Array:
     """Pages of its own, which take memory as they are written to and are given back when the array is: a heap of arrays that come and go would keep them. Large pages
     where there are any, since attention reads them from end to end in each pass (docs/performance.md)."""
     pages = mmap.mmap(-1, -(-4 * math.prod(shape) // LARGE_PAGE) * LARGE_PAGE, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
-    if hasattr(mmap, "MADV_HUGEPAGE"):
+    with suppress(AttributeError, OSError):  # where the system knows of them, and gives them
         pages.madvise(mmap.MADV_HUGEPAGE)
     return np.ndarray(shape, np.float32, pages)

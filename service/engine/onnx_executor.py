@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from copy import copy
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -75,6 +75,10 @@ class _Graph:
     session: onnxruntime.InferenceSession = field(repr=False)
     rows: int
     bound: dict[tuple[Names, int], _Bound] = field(default_factory=dict)
+
+    @cached_property
+    def inputs(self) -> frozenset[str]:
+        return frozenset(node.name for node in self.session.get_inputs())
 
 
 class OnnxExecutor:
@@ -199,11 +203,10 @@ class OnnxExecutor:
         """What stays the same from pass to pass is bound once: rotations, factors, and caches as long as a group of rows keeps them."""
         found = graph.bound.pop((names, group), None)
         if found is None:
-            wanted = {node.name for node in graph.session.get_inputs()}
-            counts = {name: np.zeros(graph.rows, np.int64 if name == LENGTHS else np.int32) for name in {LAST, TOTALS, LENGTHS} & wanted}
+            counts = {name: np.zeros(graph.rows, np.int64 if name == LENGTHS else np.int32) for name in {LAST, TOTALS, LENGTHS} & graph.inputs}
             found = _Bound(graph.session.io_binding(), [None] * graph.rows, counts)
             for name, array in (self._rotations | factors | counts).items():
-                if name in wanted:  # of one row every rank is its own
+                if name in graph.inputs:  # of one row every rank is its own
                     found.binding.bind_input(name, "cpu", 0, array.dtype, array.shape, array.ctypes.data)
         graph.bound[names, group] = found  # the latest used comes last
         while len(graph.bound) > MOST_BOUND:

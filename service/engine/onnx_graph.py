@@ -69,8 +69,8 @@ class _Graph:
     outputs: list[Any] = field(default_factory=list)
     initializers: list[Any] = field(default_factory=list)
 
-    def add(self, kind: str, *inputs: str, outputs: int = 1, domain: str = "", name: str = "", **attributes: Any) -> str:
-        return self.all_of(kind, *inputs, domain=domain, names=[name or f"n{len(self.nodes)}", *(f"n{len(self.nodes)}_{i}" for i in range(1, outputs))], **attributes)[0]
+    def add(self, kind: str, *inputs: str, domain: str = "", name: str = "", **attributes: Any) -> str:
+        return self.all_of(kind, *inputs, names=[name or f"n{len(self.nodes)}"], domain=domain, **attributes)[0]
 
     def all_of(self, kind: str, *inputs: str, names: list[str] | None = None, outputs: int = 1, domain: str = "", **attributes: Any) -> list[str]:
         """A node of several outputs, and the names of all of them."""
@@ -215,8 +215,8 @@ def _normed(g: _Graph, hidden: str, added: str, weight: str, eps: float) -> tupl
     """The RMS norm of ``hidden + added``, and that sum."""
     if not added:
         return g.add("SimplifiedLayerNormalization", hidden, weight, axis=-1, epsilon=eps, stash_type=1), hidden
-    out = g.add("SkipSimplifiedLayerNormalization", hidden, added, weight, outputs=4, domain=FUSED_OPS, epsilon=eps)
-    return out, f"{out}_3"
+    out, _, _, total = g.all_of("SkipSimplifiedLayerNormalization", hidden, added, weight, outputs=4, domain=FUSED_OPS, epsilon=eps)
+    return out, total
 
 
 def write_graphs(folder: Path) -> list[Path]:

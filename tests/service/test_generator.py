@@ -205,8 +205,9 @@ async def test_a_report_whose_end_no_way_leads_to_is_told_as_length(generator: G
 
 
 async def test_a_report_that_breaks_a_checked_keyword_is_decoded_again(scripted: tuple[Generator, RandomExecutor]) -> None:
-    generator, _ = scripted
+    generator, executor = scripted
     found = [await generator.generate(request("pair", question=f"Note {i}")) for i in range(24)]
+    assert sum(row.start == 0 for rows in executor.passes for row in rows) == 24, "another attempt does not read the prompt again"
     assert {f.report_json for f in found} == {"[true,false]", "[false,true]"} and all(f.valid for f in found)
     again = [f for f in found if f.num_attempts > 1]
     assert again and not any(f.native_valid for f in again)

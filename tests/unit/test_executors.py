@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import mmap
 import random
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -326,6 +327,16 @@ def test_caches_grow_with_what_they_hold_and_are_used_again() -> None:
     for slot in range(5, 5 + 2 * SPARE):
         kept.release(slot)
     assert len(kept._spare) == SPARE
+
+
+@pytest.mark.parametrize("error", [OSError(22, "Invalid argument"), AttributeError("madvise")], ids=["refused", "unknown"])
+def test_a_system_without_large_pages_gives_plain_ones(error: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Plain(mmap.mmap):
+        def madvise(self, *_: int) -> None:
+            raise error
+
+    monkeypatch.setattr(mmap, "mmap", Plain)
+    assert not Caches(2, 3, 4, 2000).reserve(1, 0, 10).array.any()
 
 
 @pytest.mark.parametrize("seed", range(5))
