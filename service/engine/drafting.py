@@ -20,7 +20,6 @@ MOST_PLACES = 48
 LEAST_WIDTH, FIRST_WIDTH, MOST_WIDTH = 6, 8, 16
 """A pass of eight tokens takes a seventh longer than one of four, and one pass fewer saves the whole of it."""
 
-
 _Places = dict[tuple[int, int] | int, list[int]]
 """Where each token stands, and each two tokens in a row, by the place of the last."""
 

@@ -15,7 +15,6 @@ from service.engine.sequence import Job, Sequence, num_common
 
 _Arguments = ParamSpec("_Arguments")
 
-
 MOST_LEFT = 2
 """Of how many sequences that are over keys and values are kept, in slots that are free."""
 
@@ -60,7 +59,7 @@ class Lane:
         return len(self._free) > len(self.entering)
 
     def remembers(self, job: Job) -> bool:
-        """Whether an attempt at the job's report was the last to leave something behind here. Safe to ask from any thread."""
+        """Whether an attempt at the job's report has left something behind here. Safe to ask from any thread."""
         return job.report is not None and any(left.report is job.report for left in tuple(self._left.values()))
 
     def step(self, *, alone: bool) -> None:
