@@ -44,7 +44,7 @@ class GrammarMatcher:
 
     def __init__(self, matcher: LLMatcher, vocab_size: int) -> None:
         self._matcher, self._vocab_size = matcher, vocab_size
-        self._taken = 0
+        self._taken, self._free = 0, False  # tokens since the last mask; whether all that is forced here has been written
 
     def allowed(self) -> NDArray[np.bool_]:
         self._taken = 0
@@ -53,28 +53,35 @@ class GrammarMatcher:
         return np.unpackbits(packed, bitorder="little", count=self._vocab_size).view(np.bool_)
 
     def consume(self, token_id: int) -> None:
+        self._free = False
         taken = self._matcher.consume_token(token_id)
         self._check()
         if not taken:
             raise MatcherFailed(f"token {token_id} was refused after it was allowed")
 
     def take(self, token_id: int) -> bool:
-        if self._taken >= TAKEN_AT_MOST:
-            self.allowed()
+        if not self._free or self._taken >= TAKEN_AT_MOST:
+            allowed = self.allowed()
+            if not self._free and not allowed[token_id]:  # where text is forced the mask has one way to spell it, the grammar alone takes any
+                return False
         self._taken += 1
-        taken = self._matcher.try_consume_tokens([token_id])
+        taken = bool(self._matcher.try_consume_tokens([token_id]))
         self._check()
-        return bool(taken)
+        self._free = self._free and not taken
+        return taken
 
     def forced(self) -> list[int]:
         tokens = self._matcher.compute_ff_tokens()
         self._check()
         for token in tokens:
             self.consume(token)
+        self._free = True
         return list(tokens)
 
     def copy(self) -> GrammarMatcher:
-        return GrammarMatcher(self._matcher.deep_copy(), self._vocab_size)
+        made = GrammarMatcher(self._matcher.deep_copy(), self._vocab_size)
+        made._taken, made._free = self._taken, self._free
+        return made
 
     def _check(self) -> None:
         if self._matcher.is_error():

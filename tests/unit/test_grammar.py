@@ -93,14 +93,19 @@ def test_a_token_that_is_not_allowed_fails_the_matcher_for_good(shared: Grammars
             call()
 
 
+@pytest.mark.parametrize("forcing", [True, False])
 @pytest.mark.parametrize("name", ["agent_status", "usage_cost"])
-def test_a_token_is_taken_exactly_where_the_mask_has_it(name: str, shared: Grammars) -> None:
-    """Along a report that is drawn from the mask, with every token of the vocabulary tried at each place; one that is not taken leaves no trace."""
+def test_a_token_is_taken_exactly_where_the_mask_has_it(name: str, forcing: bool, shared: Grammars) -> None:
+    """Along a report that is drawn from the mask, with tokens tried at each place that it has, that it has not and that begin one it has; one that is not taken leaves no trace."""
     draw, found = random.Random(name), matcher(shared, Catalog.load().get(name).schema)
+    texts = [TOKENIZER.decode([token]) for token in range(tiny.VOCAB_SIZE)]
     for _ in range(60):
-        found.forced()
+        if forcing:
+            found.forced()
         allowed = found.allowed()
-        some = {*draw.sample(range(tiny.VOCAB_SIZE), 40), *draw.sample(allowed.nonzero()[0].tolist(), min(5, int(allowed.sum())))} - {tiny.EOS_ID}
+        few = draw.sample(allowed.nonzero()[0].tolist(), min(5, int(allowed.sum())))
+        shorter = [token for token, text in enumerate(texts) if text and any(texts[whole].startswith(text) for whole in few)]
+        some = {*draw.sample(range(tiny.VOCAB_SIZE), 40), *few, *shorter} - {tiny.EOS_ID}
         for token in some:
             assert found.copy().take(token) == allowed[token]
         refused = next((token for token in some if not allowed[token]), None)
