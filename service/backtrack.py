@@ -1,12 +1,14 @@
 """Going back: where to decode again when only a checked keyword refuses a report.
 
 Owns the search: the attempt is taken up at the last choice inside the value that is wrong, and what was chosen there is vetoed; when nothing is left to
-choose there, at the choice before. Vetoes are kept, so the search never writes the same tokens twice (the same text it may, in other tokens). Knows tokens, text and violations; no engine, no model.
+choose there, at the choice before. Where an item stands twice in a list, the model has most often lost count, and another word in the same item would be one more thing
+that nobody said: there the attempt is taken up at the choice that the model was least sure of, from the one between another item and the list's end on. Vetoes are
+kept, so the search never writes the same tokens twice (the same text it may, in other tokens). Knows tokens, text and violations; no engine, no model.
 """
 
 from __future__ import annotations
 
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
@@ -36,14 +38,23 @@ class Backtracking:
     _choices: tuple[int, ...] = ()
     _at: int = 0
 
-    def after(self, token_ids: tuple[int, ...], choices: Sequence[int], text: str, value: Json, violations: Sequence[Violation]) -> Start | None:
+    def after(
+        self, token_ids: tuple[int, ...], choices: Sequence[int], logprobs: Sequence[float], text: str, value: Json, violations: Sequence[Violation]
+    ) -> Start | None:
         """Where to go on after a refused report; None: no choice is left to change.
 
-        ``choices``: the indexes of the tokens of this attempt that the grammar left open, in order; those before its start are known already.
+        ``choices``: the indexes of the tokens of this attempt that the grammar left open, in order; those before its start are known already. ``logprobs``: of each
+        token of the report under the model alone, in nats.
         """
         self._choices = (*(c for c in self._choices if c < self._at), *choices)
         self._tokens = token_ids
-        return self._before(self._token_at(wrong_until(text, value, violations[0])) + 1)
+        start, until = wrong_part(text, value, violations[0])
+        end = self._token_at(until) + 1
+        if violations[0].keyword == "uniqueItems":
+            opened = max(0, bisect_right(self._choices, self._token_at(start)) - 1)
+            within = self._choices[opened : bisect_left(self._choices, end)]
+            end = min(within, key=lambda choice: logprobs[choice], default=end - 1) + 1
+        return self._before(end)
 
     def dead(self) -> Start | None:
         """Where to go on when every token was vetoed at the last start."""
@@ -66,13 +77,13 @@ class Backtracking:
         return bisect_left(range(last), offset + 1, key=lambda i: len(self.decode(self._tokens[: i + 1])))
 
 
-def wrong_until(text: str, value: Json, violation: Violation) -> int:
-    """Offset of the last character that says something in the value that a violation names; of the first repeated item for uniqueItems."""
+def wrong_part(text: str, value: Json, violation: Violation) -> tuple[int, int]:
+    """Offsets of the first character of the value that a violation names, of the first repeated item for uniqueItems, and of the last one in it that says something."""
     path = parts_of(violation.instance_path)
     if violation.keyword == "uniqueItems":
         path = (*path, str(_first_repeated(_at(value, path))))
     start, end = span_of(text, path) if path else (0, len(text))
-    return max(start, start + len(text[start:end].rstrip(_CLOSING)) - 1)
+    return start, max(start, start + len(text[start:end].rstrip(_CLOSING)) - 1)
 
 
 def _at(value: Json, path: Sequence[str]) -> Json:

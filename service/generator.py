@@ -244,7 +244,7 @@ class Generator:
                     raise ReportUngrounded(unsupported)
                 return self._result(plan, spent, chosen, closed, text, checked, evidence, time.monotonic() - began)
             if start is not None:
-                start = search.after(spent[-1].token_ids, spent[-1].choices, text, checked.value, checked.violations)
+                start = search.after(spent[-1].token_ids, spent[-1].choices, spent[-1].logprobs, text, checked.value, checked.violations)
         raise ReportInvalid(checked.violations, len(spent))
 
     # --- the steps ------------------------------------------------------------------------------------------------

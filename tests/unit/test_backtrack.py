@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from schemas.canonical import canonical_json
 from schemas.locating import span_of
 from schemas.violation import Violation, pointer
-from service.backtrack import Backtracking, Start, wrong_until
+from service.backtrack import Backtracking, Start, wrong_part
 from tests.strategies import values
 
 
@@ -47,7 +47,7 @@ def test_a_path_that_is_not_there_is_an_error() -> None:
 )
 def test_the_last_character_that_says_something(value: object, path: tuple[str | int, ...], keyword: str, until: str) -> None:
     text = json.dumps(value, separators=(",", ":"))
-    assert text[: wrong_until(text, value, Violation(keyword, pointer(path), "", "")) + 1] == until  # type: ignore[arg-type]
+    assert text[: wrong_part(text, value, Violation(keyword, pointer(path), "", ""))[1] + 1] == until  # type: ignore[arg-type]
 
 
 @given(st.sets(st.sampled_from([f"{a}{b}{c}" for a in "012" for b in "012" for c in "012"]), max_size=27))
@@ -69,7 +69,27 @@ def test_every_array_of_three_digits_is_tried_until_one_is_right(wrong: set[str]
         if seen[-1] not in wrong:
             break
         value = list(tokens)
-        start = search.after(tokens, range(len(start.token_ids), 3), canonical_json(value), value, [Violation("contains", "", "", "")])
+        start = search.after(tokens, range(len(start.token_ids), 3), (0.0,) * 3, canonical_json(value), value, [Violation("contains", "", "", "")])
     assert len(set(seen)) == len(seen)
     assert (start is None) == (len(wrong) == 27)
     assert seen == sorted(seen)
+
+
+@pytest.mark.parametrize(
+    ("unsure", "written", "vetoed"),
+    [
+        (6, '[{"p":"a"},{"p":"b"}', ',{"p":"'),  # another item, or the end
+        (7, '[{"p":"a"},{"p":"b"},{"p":"', "b"),
+        (8, '[{"p":"a"},{"p":"b"},{"p":"', "b"),  # nor is one that says nothing
+        (3, '[{"p":"a"},{"p":"b"},{"p":"', "b"),  # a choice before the one that began the item is none of its own
+    ],
+)
+def test_a_repeated_item_is_taken_up_where_the_model_was_least_sure(unsure: int, written: str, vetoed: str) -> None:
+    pieces = ['[{"p":"', "a", '"}', ',{"p":"', "b", '"}', ',{"p":"', "b", '"}', "]"]
+    choices, sure = [1, 3, 4, 6, 7, 8], [-0.1] * len(pieces)
+    sure[7], sure[unsure] = -0.2, -3.0
+    search = Backtracking(lambda token_ids: "".join(pieces[i] for i in token_ids))
+    text = "".join(pieces)
+    found = search.after(tuple(range(10)), choices, sure, text, json.loads(text), [Violation("uniqueItems", "", "", "")])
+    assert found is not None and "".join(pieces[i] for i in found.token_ids) == written
+    assert [pieces[i] for i in found.vetoed] == [vetoed]
