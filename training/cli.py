@@ -150,7 +150,7 @@ def pretrain(
     minutes: Annotated[float | None, typer.Option(min=0.01, help="Stop after these minutes of training.")] = None,
     tokens: Annotated[float | None, typer.Option(min=1, help="Stop after this many tokens, such as 600e6.")] = None,
     init: Annotated[
-        Path | None, typer.Option(help="A base of this tokenizer to go on from, of this size or a smaller one, which then grows: only the last part of the curriculum, at a lower learning rate. Give another --seed than it had, so that the notes are new.", file_okay=False)
+        Path | None, typer.Option(help="A base of this tokenizer to go on from, of this size or a smaller one, which then grows, or the --output of its run, whose optimizers go on, too: only the last part of the curriculum, at a lower learning rate. Give another --seed than it had, so that the notes are new.", file_okay=False)
     ] = None,
     notes: KeptOut = None,
     batch_scale: Annotated[float, typer.Option(min=0.01, help="Times the curriculum's batches: 1 on a CPU, 16 on a large GPU.")] = 1.0,

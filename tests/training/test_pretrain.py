@@ -10,10 +10,11 @@ from typing import Any
 
 import pytest
 import torch
-from transformers import MistralForCausalLM
+from transformers import MistralForCausalLM, PreTrainedTokenizerFast
 
 from service.weights.checkpoint import EMBEDDED_BASE, read_base
 from training.base import pretrain
+from training.base.checkpoint import begin_from
 from training.base.export import load_weights
 from training.base.pretrain import ModelSize, PretrainPlan, lr_share
 from training.base.stream import Phase
@@ -54,6 +55,23 @@ def test_a_base_of_the_same_size_can_be_begun_from(tmp_path: Path) -> None:
     again, lines = train(tmp_path / "two", PLAN, init=exported)
     assert lines[0] == f"starting from {exported}"
     assert json.loads((again / "metadata.json").read_text())["init"] == json.loads((exported / "metadata.json").read_text())
+
+
+@pytest.mark.parametrize(("layers", "going_on"), [(2, True), (4, False)])
+def test_from_a_run_of_the_same_size_its_head_and_optimizers_go_on_too(layers: int, going_on: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    train(tmp_path, PLAN)
+    monkeypatch.setitem(pretrain.SIZES, "tiny", ModelSize(128, layers, 2, 64))
+    tokenizer = PreTrainedTokenizerFast.from_pretrained(EMBEDDED_BASE)
+    model: Any = MistralForCausalLM(pretrain.SIZES["tiny"].config(tokenizer))
+    learner = pretrain.Learner(model, 0.5, model.model)
+    steps = pretrain.optimizers(learner, replace(PLAN, matrix_lr=0.125))
+    begin_from(tmp_path, learner, model, steps, tokenizer, "tiny")
+    left = torch.load(tmp_path / "checkpoint/state.pt", weights_only=True)
+    assert torch.allclose(learner.state_dict()["model.model.embed_tokens.weight"], left["learner"]["model.model.embed_tokens.weight"], atol=0.01)
+    names = [name for name in left["learner"] if name.startswith("head.")]
+    assert names and all(torch.equal(learner.state_dict()[name], left["learner"][name]) for name in names) == going_on
+    assert all(bool(optimizer.state) == going_on for optimizer in steps)
+    assert steps[0].param_groups[0]["base_lr"] == 0.125, "the rate of the new plan"
 
 
 @pytest.mark.parametrize("changes", [{"prefix_lm": False}, {"num_attention_heads": 4}])

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import shutil
 import time
 from collections.abc import Callable
@@ -26,18 +25,16 @@ from torch.utils.data import DataLoader
 from transformers import MistralConfig, MistralForCausalLM, PreTrainedTokenizerBase, PreTrainedTokenizerFast
 
 from schemas.canonical import digest
-from training.base.export import export, load_weights
-from training.base.growing import grow
+from training.base.checkpoint import MODEL, Progress, begin, begin_from, is_begun, restore, save, weights_of, wordings
+from training.base.export import export
 from training.base.induction import write_induction
 from training.base.muon import Muon
 from training.base.objective import losses
 from training.base.stream import CURRICULUM, Notes, Phase
 from training.base.tagging import IGNORED, TagHead
-from training.failures import BaseUnfit
 from training.gates.pairs_file import read_texts
-from training.phrasebook import books_digest
 from training.progress import share_bar
-from training.whole import changed_inputs, write_json
+from training.whole import write_json
 
 LOOKUP_DEPTH = 2 / 3  # of the layers: those below learn what each word is about, the first heads of the next one are shown where to look
 ROPE_THETA = 1e6  # slow rotations, so that contents can be compared from one end of a note to the other
@@ -88,6 +85,10 @@ class PretrainPlan:
     compiled: bool = False
     kept_out: tuple[Path, ...] = ()
     """Files of notes that are measured on; no note of the run says eight of their words in a row."""
+
+    def share(self, progress: Progress) -> float:
+        """Of the run that is done."""
+        return progress.share(self.tokens, self.minutes)
 
     def phase(self, share: float) -> Phase:
         """The phase that a share of the run belongs to."""
@@ -142,30 +143,18 @@ _PAUSE_S = 60.0
 """A step that took longer was stopped in between (Ctrl-Z, a machine put to sleep); what is longer does not count as training."""
 
 
-@dataclass
-class Progress:
-    """Where a run stands; saved with each checkpoint."""
-
-    tokens: float = 0
-    pairs: int = 0
-    next_seed: int = 0
-    steps: int = 0
-    elapsed_s: float = 0.0
-
-    def share(self, plan: PretrainPlan) -> float:
-        return min(1.0, max(self.tokens / plan.tokens, self.elapsed_s / 60 / plan.minutes))
-
-
 def pretrain(
     tokenizer_path: Path, output: Path, plan: PretrainPlan, device: str = "cpu", report: Callable[[str], None] = print, init: Path | None = None
 ) -> Path:  # fmt: skip
     """Train a base and return the directory of its weights (``output/model``).
 
-    ``init``: a base of the same kind and tokenizer, of this size or a smaller one (`training/base/growing.py`), to go on from instead of the initial weights; not looked at when a checkpoint is there.
+    ``init``: a base of the same kind and tokenizer, of this size or a smaller one (`training/base/growing.py`), to go on from instead of the initial weights, or the
+    directory of the run that made it, whose optimizers go on, too; not looked at when a checkpoint is there.
 
     Raises: BaseUnfit when it is of another kind; FileExistsError where ``output`` holds a run that was begun with something else.
     """
-    _begin(output, {"tokenizer": digest((tokenizer_path / "tokenizer.json").read_bytes()), "size": plan.size, "seed": plan.seed, "init": init and digest((init / "model.safetensors").read_bytes())})
+    before = init and weights_of(init)
+    begin(output, {"tokenizer": digest((tokenizer_path / "tokenizer.json").read_bytes()), "size": plan.size, "seed": plan.seed, "init": before and digest((before / "model.safetensors").read_bytes())})
     torch.manual_seed(plan.seed)
     torch.set_float32_matmul_precision("high")
     tokenizer = PreTrainedTokenizerFast.from_pretrained(tokenizer_path)
@@ -173,41 +162,18 @@ def pretrain(
     write_induction(model, plan.seed)
     learner = Learner(model, plan.tagging_weight, compiled_layers(model, device) if plan.compiled else model.model).to(device)
     steps, progress = optimizers(learner, plan), Progress()
-    if (output / "checkpoint" / "progress.json").exists():
-        progress = _restore(output / "checkpoint", learner, steps)
+    if is_begun(output):
+        progress = restore(output, learner, steps)
         report(f"resumed at {progress.tokens / 1e6:.1f}M tokens")
     elif init is not None:
-        _begin_from(model, tokenizer, init, plan.size)
+        begin_from(init, learner, model, steps, tokenizer, plan.size)
         report(f"starting from {init}")
     report(f"{plan.size}: {sum(p.numel() for p in model.parameters()) / 1e6:.1f}M parameters on {device}")
     with share_bar("pre-training") as shown:
         run = _Run(plan, device, output, learner, steps, progress, _Log(output / "log.jsonl", report, shown))
-        while progress.share(plan) < 1:
-            run.through(plan.phase(progress.share(plan)), tokenizer_path)
-    return _finished(model, tokenizer, output, plan, progress, init)
-
-
-def _begin(output: Path, told: dict[str, Any]) -> None:
-    """Note what a run is begun with, and by which books each of its parts is written; refuse to go on with another one's steps."""
-    file = output / "inputs.json"
-    is_begun = (output / "checkpoint" / "progress.json").exists()
-    if is_begun and (changed := changed_inputs(file, told)):
-        raise FileExistsError(f"{output} holds a run that was begun with another {', '.join(changed)}; choose another --output, or delete it")
-    books = json.loads(file.read_text("utf-8"))["wordings"] if is_begun and file.exists() else []
-    write_json(file, told | {"wordings": list(dict.fromkeys([*books, books_digest()]))})
-
-
-def _begin_from(model: MistralForCausalLM, tokenizer: PreTrainedTokenizerBase, init: Path, size: str) -> None:
-    theirs, ours = MistralConfig.from_pretrained(init), model.config
-    for key in ("prefix_lm", "hidden_size", "num_attention_heads", "head_dim", "rope_parameters"):
-        if getattr(theirs, key, None) != getattr(ours, key):
-            raise BaseUnfit(f"{init}: {key} is {getattr(theirs, key, None)}, a base of size {size} has {getattr(ours, key)}")
-    if PreTrainedTokenizerFast.from_pretrained(init).get_vocab() != tokenizer.get_vocab():
-        raise BaseUnfit(f"{init} has another tokenizer")
-    try:
-        grow(model, load_weights(init), theirs)
-    except ValueError as error:
-        raise BaseUnfit(f"{init}: its weights are not those of a base of size {size} or less: {error}") from error
+        while plan.share(progress) < 1:
+            run.through(plan.phase(plan.share(progress)), tokenizer_path)
+    return _finished(model, tokenizer, output, plan, progress, before)
 
 
 @dataclass
@@ -230,15 +196,15 @@ class _Run:
         loader = DataLoader(notes, batch_size=None, num_workers=workers, prefetch_factor=4 if workers else None, pin_memory=self.device == "cuda")
         last = saved = time.monotonic()
         for batch in loader:
-            share = lr_share(self.plan, self.progress.share(self.plan), self.progress.tokens)
+            share = lr_share(self.plan, self.plan.share(self.progress), self.progress.tokens)
             losses = _step(self.learner, self.steps, {k: v.to(self.device, non_blocking=True) for k, v in batch.items()}, share, self.device)
             now = time.monotonic()
             self._advance(batch, now - last)
             last = now
             self.log.step(self.progress, losses, share, self.plan)
-            over = self.progress.share(self.plan) >= min(1.0, phase.until)
+            over = self.plan.share(self.progress) >= min(1.0, phase.until)
             if over or now - saved > self.plan.checkpoint_minutes * 60:
-                _save(self.output / "checkpoint", self.learner, self.steps, self.progress)
+                save(self.output, self.learner, self.steps, self.progress)
                 saved = time.monotonic()
             if over:
                 return
@@ -306,41 +272,21 @@ class _Log:
         mean, choosing, looking, naming, following, tagging = torch.stack(self.losses).mean(dim=0).tolist()
         rate = (progress.tokens - self.tokens) / (now - self.since) if self.tokens else float("nan")
         if self.shown is not None:
-            self.shown(progress.share(plan), f"{progress.tokens / 1e6:.1f}M tokens, {rate / 1e3:.1f}k a second, loss {mean:.3f}")
+            self.shown(plan.share(progress), f"{progress.tokens / 1e6:.1f}M tokens, {rate / 1e3:.1f}k a second, loss {mean:.3f}")
         else:
-            self.report(f"{progress.share(plan):6.1%}  {progress.tokens / 1e6:7.1f}M tokens  loss {mean:.4f}  chooses {choosing:.2f}  tags {tagging:.2f}  looks {looking:.2f}  names {naming:.2f}  follows {following:.2f}  lr x{share:.2f}  {rate / 1e3:.1f}k tokens/s")
+            self.report(f"{plan.share(progress):6.1%}  {progress.tokens / 1e6:7.1f}M tokens  loss {mean:.4f}  chooses {choosing:.2f}  tags {tagging:.2f}  looks {looking:.2f}  names {naming:.2f}  follows {following:.2f}  lr x{share:.2f}  {rate / 1e3:.1f}k tokens/s")
         with self.path.open("a") as file:
             file.write(json.dumps({**asdict(progress), "loss": mean, "choice_loss": choosing, "tag_loss": tagging, "lookup_loss": looking, "naming_loss": naming, "following_loss": following, "tokens_per_s": rate}) + "\n")
         self.losses, self.since, self.tokens = [], now, progress.tokens
-
-
-def _save(folder: Path, learner: nn.Module, steps: list[torch.optim.Optimizer], progress: Progress) -> None:
-    """Write beside and swap, so that a kill leaves the old checkpoint or the new one."""
-    folder.mkdir(parents=True, exist_ok=True)
-    torch.save({"learner": learner.state_dict(), "optimizers": [o.state_dict() for o in steps], "progress": asdict(progress)}, folder / "state.new")
-    os.replace(folder / "state.new", folder / "state.pt")
-    write_json(folder / "progress.json", asdict(progress))
-
-
-def _restore(folder: Path, learner: nn.Module, steps: list[torch.optim.Optimizer]) -> Progress:
-    state = torch.load(folder / "state.pt", map_location="cpu", weights_only=True)
-    learner.load_state_dict(state["learner"])
-    for optimizer, saved in zip(steps, state["optimizers"], strict=True):
-        planned = [group["base_lr"] for group in optimizer.param_groups]  # the plan's, not those of the run that was stopped
-        optimizer.load_state_dict(saved)
-        for group, rate in zip(optimizer.param_groups, planned, strict=True):
-            group["base_lr"] = rate
-    return Progress(**state["progress"])
 
 
 def _finished(
     model: MistralForCausalLM, tokenizer: PreTrainedTokenizerBase, output: Path, plan: PretrainPlan, progress: Progress, init: Path | None
 ) -> Path:  # fmt: skip
     """Write the base with its metadata, which holds that of the base it was begun from."""
-    folder = output / "model"
+    folder = output / MODEL
     export(model, tokenizer, folder)
-    books = json.loads((output / "inputs.json").read_text("utf-8"))["wordings"]
-    facts = {"kind": "base", "wordings": books, "plan": {k: v if v != math.inf else None for k, v in asdict(plan).items()}, "progress": asdict(progress),
+    facts = {"kind": "base", "wordings": wordings(output), "plan": {k: v if v != math.inf else None for k, v in asdict(plan).items()}, "progress": asdict(progress),
              "parameters": sum(p.numel() for p in model.parameters())}  # fmt: skip
     if init is not None:
         facts["init"] = json.loads((init / "metadata.json").read_text())
