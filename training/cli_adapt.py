@@ -30,6 +30,7 @@ def finetune(
         ),
     ],
     output: Output,
+    init: Annotated[Path | None, typer.Option(help="An adapter of the same rank to go on from, such as that of the base which --base was begun from.", exists=True, file_okay=False)] = None,
     rank: Rank = 8,
     epochs: Annotated[float, typer.Option(min=0.001, help="Passes over the pairs.")] = 1.0,
     learning_rate: LearningRate = 2e-3,
@@ -49,6 +50,7 @@ def finetune(
     [bold]Examples[/]
 
       escribano-train finetune --base runs/base/model --pairs runs/pairs/train.jsonl --output runs/adapters/agent_status
+      escribano-train finetune --base runs/newer/model --init runs/adapters/agent_status --pairs more.jsonl --output runs/newer/agent_status --learning-rate 1e-3
       escribano-train finetune --base mistralai/Mistral-7B-v0.3 --pairs train.jsonl --output my-adapter --learning-rate 2e-4 --device cuda --qlora --gradient-checkpointing
     """
     from training import runs
@@ -58,7 +60,7 @@ def finetune(
     _need_bitsandbytes(qlora)
     plan = FinetunePlan(rank=rank, epochs=epochs, learning_rate=learning_rate, batch_size=batch_size, max_length=max_length, seed=seed, qlora=qlora, gradient_checkpointing=gradient_checkpointing, compiled=compiled)
     with failures_shown():
-        facts = runs.make_adapter(base, list(pairs_file.read_pairs(pairs)), output, plan, device, threads)
+        facts = runs.make_adapter(base, list(pairs_file.read_pairs(pairs)), output, plan, device, threads, init)
     say(
         f"wrote {output}: {facts['pairs']:,} pairs, {facts['steps']:,} steps, {facts['minutes']} minutes, {facts['num_parameters']:,} parameters"
     )

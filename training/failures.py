@@ -9,3 +9,7 @@ class PairsUnfit(ValueError):
 
 class BaseUnfit(ValueError):
     """A base that a run cannot go on from."""
+
+
+class AdapterUnfit(ValueError):
+    """An adapter that a run cannot go on from."""

@@ -16,7 +16,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from training.failures import BaseUnfit, PairsUnfit
+from training.failures import AdapterUnfit, BaseUnfit, PairsUnfit
 
 
 class Split(StrEnum):
@@ -102,4 +102,4 @@ def _expected() -> tuple[type[Exception], ...]:
     from training.gates.pairs_file import FileInvalid
     from training.phrasebook import PhrasebookError
 
-    return (OSError, BaseUnfit, FileInvalid, PairsUnfit, PhrasebookError, SchemaUnknown)
+    return (OSError, AdapterUnfit, BaseUnfit, FileInvalid, PairsUnfit, PhrasebookError, SchemaUnknown)

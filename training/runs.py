@@ -240,11 +240,11 @@ def _finetune(at: Places, plan: FullPlan) -> None:
 
 
 def make_adapter(
-    base: str, found: Sequence[Pair], output: Path, plan: FinetunePlan, device: str = "cpu", threads: int | None = None
+    base: str, found: Sequence[Pair], output: Path, plan: FinetunePlan, device: str = "cpu", threads: int | None = None, init: Path | None = None
 ) -> dict[str, Any]:
-    """Fine-tune an adapter for the one catalog schema that the pairs are of; returns its metadata.
+    """Fine-tune an adapter, anew or from another one, for the one catalog schema that the pairs are of; returns its metadata.
 
-    Raises: PairsUnfit when the pairs are of several schemas, of none of the catalog, or missing.
+    Raises: PairsUnfit when the pairs are of several schemas, of none of the catalog, or missing; AdapterUnfit when ``init`` is of another shape.
     """
     import torch
 
@@ -263,6 +263,7 @@ def make_adapter(
         schema_digest=Catalog.load().get(schema_id).digest,
         data_hash=content_hash(found),
         device=device,
+        init=init,
     )
 
 

@@ -14,6 +14,7 @@ from transformers import AutoModelForCausalLM, PreTrainedTokenizerFast
 from tests import tiny
 from training.base.objective import losses
 from training.base.prefix import attention_mask, prompt_lengths
+from training.failures import AdapterUnfit
 from training.notes.synthesize import pair
 from training.specialist import finetune as finetuning
 from training.specialist.finetune import (
@@ -148,9 +149,9 @@ def counted(monkeypatch: pytest.MonkeyPatch) -> dict[str, int]:
     return seen
 
 
-def trained(base: Path, output: Path, data_hash: str = "h") -> dict[str, Any]:
+def trained(base: Path, output: Path, data_hash: str = "h", init: Path | None = None, **changes: Any) -> dict[str, Any]:
     pairs = [pair("agent_status", "train", f"stop:{i}")[0] for i in range(8)]
-    return finetune(str(base), pairs, output, PLAN, schema_id="agent_status", schema_digest="d", data_hash=data_hash)
+    return finetune(str(base), pairs, output, replace(PLAN, **changes), schema_id="agent_status", schema_digest="d", data_hash=data_hash, init=init)
 
 
 def test_a_killed_run_goes_on_from_its_last_checkpoint_and_ends_where_it_would_have(base: Path, tmp_path: Path, counted: dict[str, int]) -> None:
@@ -186,3 +187,23 @@ def test_a_checkpoint_that_was_cut_off_is_passed_over(tmp_path: Path) -> None:
             (tmp_path / f"checkpoint-{step}" / "trainer_state.json").write_text(state)
     assert last_checkpoint(tmp_path) == str(tmp_path / "checkpoint-8")
     assert last_checkpoint(tmp_path / "nowhere") is None
+
+
+def test_an_adapter_is_gone_on_with(base: Path, tmp_path: Path) -> None:
+    first = trained(base, tmp_path / "one")
+    again = trained(base, tmp_path / "two", init=tmp_path / "one", learning_rate=1e-9)
+    assert again["init"]["steps"] == first["steps"] and "examples" not in again["init"]
+    one, two = (load_file(tmp_path / name / "adapter_model.safetensors") for name in ("one", "two"))
+    assert one.keys() == two.keys() and any(bool(weights.any()) for name, weights in one.items() if "lora_B" in name)
+    for name, found in one.items():
+        torch.testing.assert_close(two[name], found)
+
+
+@pytest.mark.parametrize(("hidden_size", "changes", "message"), [(None, {"rank": 4}, "has rank 2.*planned: rank 4"), (64, {}, "does not fit this base")])
+def test_an_adapter_of_another_shape_is_not_gone_on_with(hidden_size: int | None, changes: dict[str, Any], message: str, base: Path, tmp_path: Path) -> None:
+    trained(base, tmp_path / "one")
+    if hidden_size:
+        tiny.save_base(base, hidden_size=hidden_size)
+    with pytest.raises(AdapterUnfit, match=message):
+        trained(base, tmp_path / "two", init=tmp_path / "one", **changes)
+    assert not (tmp_path / "two" / "metadata.json").exists()

@@ -24,7 +24,7 @@ from training.measure.slices import SliceName, hand_written, synthetic
 from training.notes.synthesize import Pair
 from training.progress import tracked
 from training.runs import SCHEMA_ID, drawn, make_adapter
-from training.specialist.finetune import FinetunePlan, base_digest
+from training.specialist.finetune import FinetunePlan, weights_digest
 from training.whole import write_json, write_whole
 
 MEASURED: tuple[SliceName, ...] = ("unseen_values", "unseen_wordings")
@@ -97,7 +97,7 @@ def main(*, base: Path, output: Path, grid: Grid) -> list[Point]:
     asked = [(rank, rate, pairs[:count]) for rank in grid.ranks for rate in grid.rates for count in grid.counts]
     points = [_base_point(base, output, grid), *(_adapter_point(base, output, found, rank, rate, grid) for rank, rate, found in asked)]
     command = f"escribano-train rank-table --base {base} {' '.join(_options(grid))}"
-    facts = {"command": command, "base_digest": base_digest(base), "grid": asdict(grid), "points": [asdict(point) for point in points]}
+    facts = {"command": command, "base_digest": weights_digest(base), "grid": asdict(grid), "points": [asdict(point) for point in points]}
     write_json(output / "rank-table.json", facts)
     write_whole(output / "rank-table.md", markdown(points, command))
     plot(points, output / "rank-table.png")
@@ -125,7 +125,7 @@ def _options(grid: Grid) -> Iterator[str]:
 
 
 def _base_point(base: Path, output: Path, grid: Grid) -> Point:
-    made = {"base": base_digest(base), **grid.measuring}
+    made = {"base": weights_digest(base), **grid.measuring}
     return _once(output / "base" / "row.json", made, lambda: Point(0, 0.0, 0, 0, 0.0, 0, 0.0, measured(base, None, grid)))
 
 
@@ -140,7 +140,7 @@ def _adapter_point(base: Path, output: Path, pairs: Sequence[Pair], rank: int, r
         share = facts["num_parameters"] / base_facts["parameters"]
         return Point(rank, rate, len(pairs), facts["steps"], facts["minutes"], size, share, measured(base, adapter, grid))
 
-    return _once(adapter / "row.json", {"base": base_digest(base), "data": content_hash(pairs), "least_steps": grid.least_steps, "seed": grid.seed, **grid.measuring}, make)
+    return _once(adapter / "row.json", {"base": weights_digest(base), "data": content_hash(pairs), "least_steps": grid.least_steps, "seed": grid.seed, **grid.measuring}, make)
 
 
 def _once(file: Path, made: dict[str, Any], make: Callable[[], Point]) -> Point:

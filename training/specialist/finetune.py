@@ -21,7 +21,7 @@ from typing import Any
 import torch
 from datasets import Dataset
 from huggingface_hub import snapshot_download
-from peft import LoraConfig, prepare_model_for_kbit_training
+from peft import LoraConfig, PeftModel, prepare_model_for_kbit_training
 from torch import Tensor
 from transformers import (
     AutoModelForCausalLM,
@@ -36,7 +36,7 @@ from training.base.encode import PairEncoder
 from training.base.objective import completion_loss, losses
 from training.base.pretrain import compiled_layers
 from training.base.tagging import IGNORED, UNTAGGED
-from training.failures import PairsUnfit
+from training.failures import AdapterUnfit, PairsUnfit
 from training.notes.synthesize import Pair
 from training.whole import changed_inputs, write_json
 
@@ -173,29 +173,46 @@ def load_base(folder: Path, plan: FinetunePlan, device: str) -> Any:
     return prepare_model_for_kbit_training(model, use_gradient_checkpointing=plan.gradient_checkpointing)  # type: ignore[no-untyped-call]
 
 
+def _adapted(model: Any, init: Path, plan: FinetunePlan) -> Any:
+    """The base with an adapter that goes on learning. Raises: AdapterUnfit."""
+    found: Any = LoraConfig.from_pretrained(str(init))
+    planned = plan.lora()
+    if (found.r, found.lora_alpha, set(found.target_modules)) != (planned.r, planned.lora_alpha, set(TARGETS)):
+        raise AdapterUnfit(f"{init} has rank {found.r}, alpha {found.lora_alpha} and adapts {', '.join(sorted(found.target_modules))}, which is not what is planned: rank {planned.r}, alpha {planned.lora_alpha}, {', '.join(sorted(TARGETS))}")
+    found.base_model_name_or_path = model.name_or_path  # peft looks there for what it saves; a digest is no place
+    try:
+        return PeftModel.from_pretrained(model, str(init), is_trainable=True, config=found)
+    except RuntimeError as error:
+        raise AdapterUnfit(f"{init} does not fit this base: {error}") from error
+
+
 def examples_of(pairs: Sequence[Pair]) -> list[str]:
     """The first reports of pairs that were drawn. What people wrote by hand, which has no marks, may name real people and is not kept in an adapter."""
     return [pair.report for pair in pairs if pair.marks][:EXAMPLES]
 
 
 def finetune(base: str, pairs: Iterable[Pair], output: Path, plan: FinetunePlan, *, schema_id: str, schema_digest: str, data_hash: str,
-             device: str = "cpu", asking: dict[str, Any] | None = None) -> dict[str, Any]:  # fmt: skip
+             device: str = "cpu", asking: dict[str, Any] | None = None, init: Path | None = None) -> dict[str, Any]:  # fmt: skip
     """Train an adapter and write it to ``output``; a killed run resumes from ``output/.work``. Returns its metadata.
+
+    ``init``: an adapter of the same rank to go on from, such as that of the base which this one was begun from.
 
     Started once in each of several processes (`accelerate launch`), the steps are theirs together, ``plan.batch_size`` pairs each, and the first one writes.
 
     ``asking``: where the pairs bring their schema along, what its leaves ask for; the prompts carry none in any case.
-    Raises: FileExistsError where ``output`` holds a finished adapter, or a run that was begun with something else.
+    Raises: FileExistsError where ``output`` holds a finished adapter, or a run that was begun with something else; AdapterUnfit where ``init`` is of another shape.
     """
     folder = local_base(base)
     work = output / ".work"
-    _begin(output, work, {"base": base_digest(folder), "data": data_hash, "schema": schema_digest, "plan": asdict(plan) | {"compiled": None}})
+    _begin(output, work, {"base": weights_digest(folder), "data": data_hash, "schema": schema_digest, "plan": asdict(plan) | {"compiled": None}, "init": init and weights_digest(init)})
     tokenizer = read_tokenizer(folder)
     model = load_base(folder, plan, device)
+    if init is not None:
+        model = _adapted(model, init, plan)
     pairs = list(pairs)
     data, too_long = dataset(tokenizer, pairs, plan.max_length, asking)
     trainer = CompletionTrainer(
-        model=model, args=arguments(plan, work, device), train_dataset=data, processing_class=tokenizer, peft_config=plan.lora(),
+        model=model, args=arguments(plan, work, device), train_dataset=data, processing_class=tokenizer, peft_config=plan.lora() if init is None else None,
         data_collator=collate,
     )  # fmt: skip
     trainer.lesson_weight = plan.lesson_weight
@@ -206,11 +223,13 @@ def finetune(base: str, pairs: Iterable[Pair], output: Path, plan: FinetunePlan,
     result = trainer.train(resume_from_checkpoint=last_checkpoint(work))
     facts = {
         "examples": examples_of(pairs),
-        "kind": "adapter", "adapter_id": output.name, "schema_id": schema_id, "schema_digest": schema_digest, "base_digest": base_digest(folder),
+        "kind": "adapter", "adapter_id": output.name, "schema_id": schema_id, "schema_digest": schema_digest, "base_digest": weights_digest(folder),
         "rank": plan.rank, "lora_alpha": plan.lora_alpha, "plan": asdict(plan), "pairs": len(data), "pairs_too_long": too_long, "data_hash": data_hash,
         "processes": trainer.accelerator.num_processes, "steps": trainer.state.global_step, "train_loss": result.training_loss, "minutes": round(spent.seconds() / 60, 2),
         "num_parameters": _num_trainable(trainer.model),
     }  # fmt: skip
+    if init is not None:
+        facts["init"] = {name: value for name, value in json.loads((init / "metadata.json").read_text("utf-8")).items() if name != "examples"}
     if trainer.is_world_process_zero():
         save(trainer.model, output, facts)
         shutil.rmtree(work, ignore_errors=True)
@@ -278,9 +297,9 @@ def local_base(base: str) -> Path:
     return Path(snapshot_download(base, allow_patterns=["*.json", "*.safetensors"], ignore_patterns=["consolidated*"]))
 
 
-def base_digest(base: Path) -> str:
-    """Digest of a base's weights: SHA-256 over the SHA-256 of each safetensors file, in order of name, as the server computes it."""
-    files = sorted(f for f in base.glob("*.safetensors") if not f.name.startswith("consolidated"))
+def weights_digest(folder: Path) -> str:
+    """Digest of the weights of a base or an adapter: SHA-256 over the SHA-256 of each safetensors file, in order of name, as the server computes it."""
+    files = sorted(f for f in folder.glob("*.safetensors") if not f.name.startswith("consolidated"))
     outer = hashlib.sha256()
     for file in files:
         with file.open("rb") as data:
