@@ -2,12 +2,13 @@
 
 Owns the search: the attempt is taken up at the last choice inside the value that is wrong, and what was chosen there is vetoed; when nothing is left to
 choose there, at the choice before. Where an item stands twice in a list, the model has most often lost count, and another word in the same item would be one more thing
-that nobody said: there the attempt is taken up at the choice that the model was least sure of, from the one between another item and the list's end on. Vetoes are
-kept, so the search never writes the same tokens twice (the same text it may, in other tokens). Knows tokens, text and violations; no engine, no model.
+that nobody said: there the attempt is taken up at the choice that the model was least sure of, from the one between another item and the list's end on; so it is in a
+number that runs on. Vetoes are kept, so the search never writes the same tokens twice (the same text it may, in other tokens). Knows tokens, text and violations; no engine, no model.
 """
 
 from __future__ import annotations
 
+import re
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -18,6 +19,9 @@ from schemas.masking.rewrite import equality_key
 from schemas.violation import Violation, parts_of
 
 _CLOSING = '"]}'
+_NUMBER = re.compile(r"-?\d[\d.eE+-]*")
+_NO_JSON, _REPEATED = "json", "uniqueItems"
+_LEAST_SURE = (_NO_JSON, _REPEATED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +54,7 @@ class Backtracking:
         self._tokens = token_ids
         start, until = wrong_part(text, value, violations[0])
         end = self._token_at(until) + 1
-        if violations[0].keyword == "uniqueItems":
+        if violations[0].keyword in _LEAST_SURE:
             opened = max(0, bisect_right(self._choices, self._token_at(start)) - 1)
             within = self._choices[opened : bisect_left(self._choices, end)]
             end = min(within, key=lambda choice: logprobs[choice], default=end - 1) + 1
@@ -78,9 +82,14 @@ class Backtracking:
 
 
 def wrong_part(text: str, value: Json, violation: Violation) -> tuple[int, int]:
-    """Offsets of the first character of the value that a violation names, of the first repeated item for uniqueItems, and of the last one in it that says something."""
+    """Offsets of the first character of the value that a violation names, of the first repeated item for uniqueItems, and of the last one in it that says something.
+
+    A text that a grammar let through is no JSON where a number has more digits than can be read: there, of the longest number.
+    """
     path = parts_of(violation.instance_path)
-    if violation.keyword == "uniqueItems":
+    if violation.keyword == _NO_JSON and (found := max(_NUMBER.finditer(text), key=lambda number: len(number[0]), default=None)):
+        return found.start(), found.end() - 1
+    if violation.keyword == _REPEATED:
         path = (*path, str(_first_repeated(_at(value, path))))
     start, end = span_of(text, path) if path else (0, len(text))
     return start, max(start, start + len(text[start:end].rstrip(_CLOSING)) - 1)

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from schemas.canonical import canonical_json
 from schemas.locating import span_of
+from schemas.validation import SecondJudge
 from schemas.violation import Violation, pointer
 from service.backtrack import Backtracking, Start, wrong_part
 from tests.strategies import values
@@ -93,3 +94,14 @@ def test_a_repeated_item_is_taken_up_where_the_model_was_least_sure(unsure: int,
     found = search.after(tuple(range(10)), choices, sure, text, json.loads(text), [Violation("uniqueItems", "", "", "")])
     assert found is not None and "".join(pieces[i] for i in found.token_ids) == written
     assert [pieces[i] for i in found.vetoed] == [vetoed]
+
+
+def test_a_number_that_runs_on_is_taken_up_where_the_model_was_least_sure() -> None:
+    pieces = ['{"a":12,"b":', *"1" * 450, ',"c":"', "x", '"}']
+    sure = [-0.01] * len(pieces)
+    sure[4] = sure[-2] = -1.5
+    search, text = Backtracking(lambda token_ids: "".join(pieces[i] for i in token_ids)), "".join(pieces)
+    violations = SecondJudge({}).check(text).violations
+    assert [found.keyword for found in violations] == ["json"]
+    found = search.after(tuple(range(len(pieces))), [*range(1, 451), 452], sure, text, None, violations)
+    assert found == Start(tuple(range(4)), frozenset({4}))
