@@ -129,7 +129,7 @@ def curate(
             raise typer.BadParameter(f"{path}, or what is written beside it, would be written over another file of this run", param_hint=option)
         taken |= files
     with failures_shown():
-        texts = [text for path in notes or () for text in pairs_file.read_texts(path)]
+        texts = pairs_file.read_texts(notes or ())
         total = pairs_file.count_lines(source)
         found = gate.curate(tracked(pairs_file.read_pairs(source), total, "pairs"), texts)
         pairs_file.write_pairs(output, found.kept)
@@ -217,7 +217,7 @@ def everything(
     size: Annotated[SizeName, typer.Option(help="Parameters of the base, roughly.")] = "3m",
     pairs: Annotated[int, typer.Option(min=1, help="Pairs for the adapter of agent_status.")] = 8_000,
     specialist_pairs: Annotated[int, typer.Option(min=8, help="Pairs for the adapter of each other schema of the catalog.")] = 1_200,
-    rank: Annotated[int, typer.Option(min=1, max=512, help="Rank of the adapter.")] = 8,
+    rank: cli_adapt.Rank = 8,
     epochs: Annotated[float, typer.Option(min=0.001, help="Passes over the pairs.")] = 1.0,
     tokenizer_pairs: Annotated[int, typer.Option(min=100, help="Pairs the tokenizer learns from.")] = 40_000,
     eval_count: Annotated[int, typer.Option(min=1, help="Notes of each slice to measure on.")] = 300,

@@ -198,7 +198,7 @@ def make_tokenizer(output: Path, count: int, seed: int, vocab_size: int | None =
 
 def make_pairs(output: Path, card: Path, count: int, seed: int, notes: Sequence[Path]) -> None:
     """Draw, curate and write training pairs with their data card."""
-    texts = [text for path in notes for text in read_texts(path)]
+    texts = read_texts(notes)
     found = curate(tracked(drawn("agent_status", "train", seed, count), count, "pairs"), texts)
     write_pairs(output, found.kept)
     datacard.write(datacard.card(found), card)

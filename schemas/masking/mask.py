@@ -118,11 +118,17 @@ def _patterned(patterns: tuple[str, ...]) -> dict[str, Any]:
 def _alive(places: dict[tuple[str, ...], Place]) -> set[tuple[str, ...]]:
     """The places that some finite value satisfies."""
     alive: set[tuple[str, ...]] = set()
+    left = list(reversed(places.items()))  # a place is found before those inside it, so nearly all are told in one go
     while True:
-        more = {key for key, place in places.items() if key not in alive and _lives(place, alive)}
-        if not more:
+        still = []
+        for key, place in left:
+            if _lives(place, alive):
+                alive.add(key)
+            else:
+                still.append((key, place))
+        if len(still) == len(left):
             return alive
-        alive |= more
+        left = still
 
 
 def _lives(place: Place, alive: set[tuple[str, ...]]) -> bool:

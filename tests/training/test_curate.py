@@ -306,10 +306,10 @@ def test_the_texts_of_notes_are_read(tmp_path: Path) -> None:
     path.write_text(
         '{"id":"a","lang":"en","style":"chat","text":"One.","gold":{}}\n\n{"id":"b","text":"Dos.","gold":{}}\n'
     )
-    assert read_texts(path) == ["One.", "Dos."]
+    assert read_texts([path]) == ["One.", "Dos."]
     path.write_text('{"id":"a","gold":{}}\n')
     with pytest.raises(FileInvalid, match="line 1, field 'text'"):
-        read_texts(path)
+        read_texts([path])
 
 
 def test_the_card_counts_what_was_kept(tmp_path: Path) -> None:

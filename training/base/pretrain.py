@@ -191,7 +191,7 @@ class _Run:
     def through(self, phase: Phase, tokenizer_path: Path) -> None:
         """Train until the phase ends."""
         workers = self.plan.num_workers
-        kept_out = [text for file in self.plan.kept_out for text in read_texts(file)]
+        kept_out = read_texts(self.plan.kept_out)
         notes = Notes(tokenizer_path, phase, self.plan.seed, self.plan.batch_scale, start=self.progress.next_seed, kept_out=kept_out)
         loader = DataLoader(notes, batch_size=None, num_workers=workers, prefetch_factor=4 if workers else None, pin_memory=self.device == "cuda")
         last = saved = time.monotonic()

@@ -76,13 +76,14 @@ def read_golden(path: Path, schema: dict[str, Any]) -> Iterator[tuple[int, Pair]
         yield number, Pair(row.get("id", f"{path.stem}-{number}"), None, row.get("lang", ""), "golden", row["text"], report, schema=schema)
 
 
-def read_texts(path: Path) -> list[str]:
-    """The note texts of a file of notes (``{"id","text","gold",...}`` a line). Raises: FileInvalid; OSError."""
+def read_texts(paths: Iterable[Path]) -> list[str]:
+    """The note texts of files of notes (``{"id","text","gold",...}`` a line). Raises: FileInvalid; OSError."""
     texts = []
-    for number, row in _rows(path):
-        if not isinstance(row.get("text"), str):
-            raise FileInvalid(path, number, "text", "missing or not a text")
-        texts.append(row["text"])
+    for path in paths:
+        for number, row in _rows(path):
+            if not isinstance(row.get("text"), str):
+                raise FileInvalid(path, number, "text", "missing or not a text")
+            texts.append(row["text"])
     return texts
 
 

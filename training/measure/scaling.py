@@ -107,7 +107,7 @@ def main(*, base: Path, output: Path, grid: Grid) -> list[Point]:
 def _pairs(grid: Grid, most: int) -> Sequence[Pair]:
     drawing = round(most * _SPARE)
     found = drawn("agent_status", "train", grid.seed, drawing) if grid.source is None else read_pairs(grid.source)
-    texts = [text for file in grid.notes for text in read_texts(file)]
+    texts = read_texts(grid.notes)
     kept = curate(tracked(found, drawing if grid.source is None else count_lines(grid.source), "pairs"), texts).kept[:most]
     if len(kept) < most:
         raise PairsUnfit(f"{grid.source or 'what was drawn'}: {len(kept)} pairs pass the gates, {most} are asked for")

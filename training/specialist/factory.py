@@ -163,7 +163,7 @@ def drawn(specialty: Specialty, split: str, seed: int, wording: str, count: int)
 
 def _make_pairs(at: Places, specialty: Specialty, plan: SpecialistPlan, golden: Path | None, notes: Sequence[Path], teacher: Teacher | None, say: Say) -> None:
     """Pairs that passed the gates, as many as the plan asks for, the golden ones, and what a teacher made of all of them."""
-    texts = [text for path in notes for text in read_texts(path)]
+    texts = read_texts(notes)
     line_of = {id(pair): (line, pair) for line, pair in read_golden(golden, specialty.admitted.schema)} if golden else {}
     own = [pair for _, pair in line_of.values()]
     judged = curate(own, texts)
