@@ -14,8 +14,9 @@ SIZES = "sizes"
 """Under which a graph's metadata tells `sizes_of`."""
 LAYOUT = 3
 """Of the graphs' inputs: one more whenever graphs made before do not fit any longer."""
-ONE, SEVERAL = 1, 8
-"""How many rows a pass has that goes on: a sequence by itself, or as many as share a pass."""
+ROWS = (1, 2, 4, 8)
+"""How many rows a pass has that goes on, each with a graph of its own; places that a pass has no row for cost a fifth of it."""
+ONE, MOST = ROWS[0], ROWS[-1]
 PLACES = ("qkv", "o", "gate_up", "down")
 """Where a layer multiplies by a matrix, in the order of FUSED."""
 EMBEDDING, NORM, HEAD = "model.embed_tokens.weight", "model.norm.weight", "lm_head.weight"

@@ -30,10 +30,11 @@ from service.engine.graph_names import (
     LENGTHS,
     LOGITS,
     MASK,
+    MOST,
     NORM,
     ONE,
     PLACES,
-    SEVERAL,
+    ROWS,
     SIN,
     SIZES,
     TOTALS,
@@ -91,10 +92,10 @@ class OnnxExecutor:
         self._arrays = _arrays(base)  # the sessions look at them where they lie
         of_a_row: tuple[int | None, ...] = (ONE, *((None,) if self.prefix_lm else ()))
         session = partial(_session, base.path, self._arrays, base.config)
-        self._graphs = {(rows, False): _Graph(session(rows, threads), rows or 1) for rows in (*of_a_row, SEVERAL)}
+        self._graphs = {(rows, False): _Graph(session(rows, threads), rows or 1) for rows in (*ROWS, *of_a_row[1:])}
         self._graphs |= {(rows, True): _Graph(session(rows, threads_alone), rows or 1) for rows in of_a_row if threads_alone}
         self._rotations = dict(zip((COS, SIN), _rotations(base.config), strict=True))
-        self._names = [cache_names(base.config.num_layers, row) for row in range(SEVERAL)]
+        self._names = [cache_names(base.config.num_layers, row) for row in range(MOST)]
         self._begin()
 
     def _begin(self) -> None:
@@ -144,7 +145,7 @@ class OnnxExecutor:
             self._caches.reserve(row.slot, row.start, row.start + len(row.token_ids))
         logits = {row: self._begun(row, alone) for row in rows if row.num_prefix}
         going_on = sorted((row for row in rows if not row.num_prefix), key=lambda row: row.slot)  # so that a pass has the rows that it had before
-        for part in self._side_by_side.passes(going_on, SEVERAL):
+        for part in self._side_by_side.passes(going_on, MOST):
             logits.update(zip(part, self._gone_on(part, alone), strict=True))
         return [logits[row] for row in rows]
 
@@ -167,10 +168,10 @@ class OnnxExecutor:
         return logits
 
     def _gone_on(self, rows: Sequence[Row], alone: bool) -> list[Logits]:
-        """Rows of sequences that have begun, or that are seen one way from the start: in a pass of one or of several, the places that are left to nobody's."""
-        graph = self._graph(ONE if len(rows) == 1 else SEVERAL, alone)
+        """Rows of sequences that have begun, or that are seen one way from the start: in the least graph that holds them, the places that are left to nobody's."""
+        graph = self._graph(next(size for size in ROWS if size >= len(rows)), alone)
         names, factors = self._laid(rows, spare=0 if len(rows) == 1 else 1)
-        bound = self._bound(graph, names, factors, rows[0].slot // SEVERAL)
+        bound = self._bound(graph, names, factors, rows[0].slot // MOST)
         none = graph.rows - len(rows)
         self._bind_caches(bound, [*(self._caches[row.slot] for row in rows), *[self._nobodys] * none])
         lengths = [*(len(row.token_ids) for row in rows), *[1] * none]

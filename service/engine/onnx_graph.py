@@ -1,4 +1,4 @@
-"""The computation of a Mistral-family decoder as ONNX graphs without weights: one of a sequence that goes on, one of several side by side, each with its adapter, and one
+"""The computation of a Mistral-family decoder as ONNX graphs without weights: of a sequence that goes on, of two, four and eight side by side, each with its adapter, and
 of a prompt that is seen both ways.
 
 Owns the arithmetic, which is that of transformers' MistralForCausalLM with peft's LoRA. Weights are initializers that
@@ -35,9 +35,8 @@ from service.engine.graph_names import (
     LOGITS,
     MASK,
     NORM,
-    ONE,
     PLACES,
-    SEVERAL,
+    ROWS,
     SIN,
     SIZES,
     TOTALS,
@@ -224,7 +223,7 @@ def write_graphs(folder: Path) -> list[Path]:
     config = ModelConfig.from_json(read_json(folder / "config.json"), folder / "config.json")
     if config.head_dim % HEAD_MULTIPLE:
         raise CheckpointInvalid(f"{folder}: heads of {config.head_dim} dimensions; ONNX Runtime's attention wants a multiple of {HEAD_MULTIPLE}. Without graphs beside it torch runs the base")
-    return [_write(build(config, rows), folder / file_of(rows)) for rows in (ONE, SEVERAL, *((None,) if config.prefix_lm else ()))]
+    return [_write(build(config, rows), folder / file_of(rows)) for rows in (*ROWS, *((None,) if config.prefix_lm else ()))]
 
 
 def _write(graph: onnx.ModelProto, file: Path) -> Path:

@@ -15,7 +15,7 @@ from schemas.catalog import Catalog
 from schemas.grounding import leaves
 from schemas.validation import SecondJudge
 from service.command.demo import NOTES
-from service.engine.graph_names import ONE, SEVERAL, file_of
+from service.engine.graph_names import ROWS, file_of
 from service.engine.onnx_graph import build
 from service.errors import PromptTooLong
 from service.evidence import Status
@@ -184,7 +184,7 @@ async def test_drafts_save_passes_and_change_no_report(generator: Generator, mon
 def test_the_graphs_beside_the_base_are_those_of_its_sizes() -> None:
     """`python -m service.engine.onnx_graph` writes it anew."""
     config = ModelConfig.from_json(read_json(EMBEDDED_BASE / "config.json"), EMBEDDED_BASE)
-    for rows in (ONE, SEVERAL, None):
+    for rows in (*ROWS, None):
         assert onnx.load(EMBEDDED_BASE / file_of(rows), load_external_data=False) == build(config, rows)
 
 

@@ -17,7 +17,7 @@ import torch
 from service.engine import cache, onnx_executor, side_by_side
 from service.engine.cache import ROOM, SPARE, STEP, Caches
 from service.engine.executor import Logits, Row
-from service.engine.graph_names import ONE, SEVERAL, file_of
+from service.engine.graph_names import ROWS, file_of
 from service.engine.lora import LowRank
 from service.engine.onnx_executor import OnnxExecutor
 from service.engine.onnx_graph import write_graphs
@@ -393,7 +393,7 @@ def test_other_weights_under_the_same_digest_are_other_weights(tiny_base: Path, 
 def test_a_graph_of_another_base_is_refused_with_what_to_do(changed: dict[str, Any], told: str, tmp_path: Path) -> None:
     tiny.save_base(tmp_path / "other", **changed)
     tiny.save_base(tmp_path / "base")
-    for rows in (ONE, SEVERAL):
+    for rows in ROWS:
         (tmp_path / "other" / file_of(rows)).rename(tmp_path / "base" / file_of(rows))
     with pytest.raises(CheckpointInvalid, match=rf"{told}.*write it anew: python -m service.engine.onnx_graph"):
         OnnxExecutor(read_base(tmp_path / "base"), num_slots=1)
