@@ -16,7 +16,7 @@ from tests.training.drawn import drawn
 from training.base.encode import PairEncoder
 from training.base.tagging import IGNORED, OUTSIDE, UNTAGGED, TagHead, _statements, asked_tags, report_tags, tags
 from training.notes.bindings import ASKING
-from training.notes.marks import Mark, asked, kinds, normalized
+from training.notes.marks import Mark, asked, continued, kinds, normalized
 from training.notes.synthesize import Pair
 
 LISTS = {"incidents": ("title", "incidents.title"), "risks": ("description", "risks.risk"), "next_actions": ("action", "actions.action")}
@@ -145,7 +145,25 @@ def test_dates_and_numbers_are_tagged_as_they_are_written_and_what_is_copied_is_
     assert [(text[m.start : m.end], m.kind, m.item) for m in normalized(SCHEMA, INSTANCE)] == NORMALIZED
     cost, owner = kinds()["cost"], kinds()["owner"]
     offsets = [(0, 3), (3, 6), (6, 7), (7, 9), (9, 12)]
-    assert report_tags([Mark(0, 3, "owner", 0), Mark(3, 6, "cost", 2)], [Mark(6, 9, "cost", 2)], offsets) == [(owner, 1, 0), (cost, 1, 2), (cost, 0, 2), (cost, 0, 2), UNTAGGED]
+    made = report_tags([Mark(0, 3, "owner", 0), Mark(3, 6, "cost", 2)], [Mark(6, 9, "cost", 2)], [Mark(8, 9, "", 0)], offsets)
+    assert made == [(owner, 1, 0), (cost, 1, 2), (cost, 0, 2), OUTSIDE, UNTAGGED], "behind the last digit it is told that the list ends"
+
+
+def test_a_list_says_behind_its_name_and_behind_each_item_what_comes() -> None:
+    text = canonical_json(INSTANCE)
+    assert [(text[: m.end].rpartition(",")[2], m.kind, m.item) for m in continued(SCHEMA, INSTANCE)] == [
+        ('"events', "incidents.severity=low", 1), ('"ok":true', "incidents.resolved=False", 2), ('"ok":false', "", 0),
+        ('"tags', "risks.risk", 1), ('"tags":["a', "risks.risk", 2), ('"b', "", 0),
+    ]  # fmt: skip
+
+
+def test_of_lists_that_end_together_the_innermost_that_goes_on_is_told() -> None:
+    inner = {"type": "array", "items": {"type": "string", "$comment": "risks.risk"}}
+    schema = {"type": "object", "properties": {"rows": {"type": "array", "items": {"type": "object", "properties": {"cells": inner}}}, "none": inner}}
+    value = {"rows": [{"cells": ["a", "b"]}, {"cells": ["c"]}], "none": []}
+    text = canonical_json(value)
+    found = [(text[m.end - 1], m.kind, m.item) for m in continued(schema, value)]
+    assert found == [("s", "risks.risk", 1), ("s", "risks.risk", 1), ("a", "risks.risk", 2), ("b", "risks.risk", 1), ("s", "risks.risk", 1), ("c", "", 0), ("e", "", 0)]
 
 
 def test_the_schema_and_the_headings_of_a_prompt_are_not_tagged() -> None:

@@ -16,7 +16,7 @@ from transformers import PreTrainedTokenizerBase
 from schemas.prompt import render
 from training.base.tagging import UNTAGGED, Tag, report_tags, tags
 from training.notes.bindings import ASKING
-from training.notes.marks import asked, normalized
+from training.notes.marks import asked, continued, normalized
 from training.notes.synthesize import Pair
 
 
@@ -65,7 +65,7 @@ def _report_tags(pair: Pair, asking: dict[str, Any] | None, offsets: list[tuple[
     if not schema or not pair.marks:
         return [UNTAGGED] * len(offsets)
     report = json.loads(pair.report)
-    return report_tags(asked(schema, report), normalized(schema, report), offsets)
+    return report_tags(asked(schema, report), normalized(schema, report), continued(schema, report), offsets)
 
 
 def _note_tags(pair: Pair, prompt: str, offsets: list[tuple[int, int]]) -> list[Tag]:

@@ -5,7 +5,8 @@ what each word of a note states. A linear head on a middle layer learns to say s
 begins its statement, and which item of a list it belongs to. The head is no part of the base; what the layers below it had to learn is.
 
 Knowing is not looking: the first heads of the layer above are shown where to look. From each place of the report that asks for a fact they must attend to
-the token that begins its statement, or to the first token of the prompt where the note says nothing; and while they write a date or a number, which is read and not
+the token that begins its statement, or to the first token of the prompt where the note says nothing, from where a list says whether it goes on to what its next item
+begins with, or to the first token where it ends; and while they write a date or a number, which is read and not
 copied, to any token of the statement. And looking is not reading: by that layer a token has become
 its meaning, and what it was spelled like is lost unless something asks for it. So what these heads carry away from a statement's first token must name that token.
 
@@ -38,10 +39,11 @@ FIELD_KINDS = 1024
 """The fields of specialists' schemas, of which there is no end, share that many places of the head."""
 
 
-def report_tags(asked: Sequence[Mark], normalized: Sequence[Mark], offsets: Sequence[tuple[int, int]]) -> list[Tag]:
-    """A tag for each token of a report: one that begins on those that ask for a value, one that goes on inside of a date or number."""
+def report_tags(asked: Sequence[Mark], normalized: Sequence[Mark], continued: Sequence[Mark], offsets: Sequence[tuple[int, int]]) -> list[Tag]:
+    """A tag for each token of a report: one that begins on those that ask for a value or say whether a list goes on, one that goes on inside of a date or number."""
     inside = [UNTAGGED if tag == UNTAGGED else (tag[0], 0, tag[2]) for tag in asked_tags(normalized, offsets)]
-    return [goes_on if tag == UNTAGGED else tag for tag, goes_on in zip(asked_tags(asked, offsets), inside, strict=True)]
+    layers = zip(asked_tags(continued, offsets), asked_tags(asked, offsets), inside, strict=True)
+    return [next((tag for tag in layer if tag != UNTAGGED), UNTAGGED) for layer in layers]
 
 
 def asked_tags(marks: Sequence[Mark], offsets: Sequence[tuple[int, int]]) -> list[Tag]:

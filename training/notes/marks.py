@@ -19,6 +19,8 @@ from training.notes.text import MEANING, Text, plain
 from training.notes.world import DECISIONS, LEVELS, OVERSIGHT, POLICIES, RESULTS, SEVERITIES, STATUSES, Facts
 
 _ITEM = re.compile(r"\.(\d+)(?=\.)")
+_CLOSING = '"]}'
+"""What stands behind the last word of an item."""
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}(?:T\d{2}:\d{2}:\d{2}Z)?")
 
 _ENUMS: dict[str, tuple[str, ...]] = {
@@ -122,6 +124,43 @@ def normalized(schema: dict[str, Any], instance: Any) -> tuple[Mark, ...]:
     """The characters of each date and number of the report that the note tells, with their kind: what is read there and not copied."""
     asking = _asked(schema, instance, "", 0, 0, 0)
     return tuple(Mark(mark.end, mark.end + len(_plain(value)), mark.kind, mark.item) for mark, value in asking if mark.kind and _is_normalized(value))
+
+
+def continued(schema: dict[str, Any], instance: Any) -> tuple[Mark, ...]:
+    """For each place of the report where a list says whether another item comes: its last character before that, and the first fact of that item which the note tells
+    ("" where the list ends). A list says so behind its name and behind each item; of lists that end together the innermost that goes on counts, and else the outermost.
+    """
+    found = {mark.end: mark for mark in _continued(schema, instance, "", 0)}
+    return tuple(found[end] for end in sorted(found))
+
+
+def _continued(schema: dict[str, Any], value: Any, kind: str, at: int) -> Iterator[Mark]:
+    schema, kind = _branch(schema, value, kind)
+    if isinstance(value, dict):
+        at += 1
+        for name, inner in value.items():
+            end = at + len(canonical_json(name)) - 1  # the closing quote
+            if isinstance(inner, list):
+                yield _coming(schema["properties"][name], inner, kind, 0, end)
+            yield from _continued(schema["properties"][name], inner, kind, end + 2)
+            at = end + 3 + len(canonical_json(inner))
+    elif isinstance(value, list):
+        at += 1
+        for number, inner in enumerate(value, 1):
+            text = canonical_json(inner)
+            yield from _continued(schema["items"], inner, kind, at)
+            yield _coming(schema, value, kind, number, at + len(text.rstrip(_CLOSING)))
+            at += len(text) + 1
+
+
+def _coming(schema: dict[str, Any], values: list[Any], kind: str, number: int, end: int) -> Mark:
+    """What a list asks for after so many of its items, as a mark that ends at ``end``."""
+    schema, kind = _branch(schema, values, kind)
+    if number == len(values):
+        return Mark(end - 1, end, "", 0)
+    leaves = (mark for mark, _ in _asked(schema["items"], values[number], kind, number + 1, 0, 0) if mark.kind)
+    first = next(leaves, None)
+    return Mark(end - 1, end, "", 0) if first is None else Mark(end - 1, end, first.kind, first.item)
 
 
 def _is_normalized(value: Any) -> bool:
