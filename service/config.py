@@ -27,7 +27,7 @@ class Settings(BaseSettings):
     port: int = Field(default=50051, ge=0, le=65535, description="port to listen on; 0 lets the system choose")
     base: str | None = Field(default=None, description="path or hub id of the base model; unset: the shipped one")
     adapters: tuple[Path, ...] = Field(
-        default=(), description="directories of further adapters; the shipped ones are loaded"
+        default=(), description="directories of further adapters; the shipped ones are loaded with the shipped base"
     )
     adapter_root: Path | None = Field(
         default=None, description="directory of directories of adapters; looked through at the start and again at SIGHUP"

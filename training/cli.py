@@ -116,7 +116,7 @@ def curate(
     [bold]Examples[/]
 
       escribano-train curate --input raw.jsonl --output train.jsonl --card data-card.md
-      escribano-train curate --input raw.jsonl --output train.jsonl --notes notes/dev.jsonl --report refused.md
+      escribano-train curate --input raw.jsonl --output train.jsonl --notes bench/notes/free.jsonl --report refused.md
     """
     from training.gates import curate as gate
     from training.gates import datacard, pairs_file, refusals

@@ -109,7 +109,7 @@ def bench(
     [bold]Examples[/]
 
       escribano-train bench
-      escribano-train bench --count 1000 --base-count 200 --notes notes/dev.jsonl --output bench/
+      escribano-train bench --count 1000 --base-count 200 --notes bench/notes/free.jsonl --output bench/
     """
     from training.measure.bench import main
     from training.measure.evaluate import SETUP_ERRORS
@@ -288,7 +288,7 @@ def losses(
     [bold]Examples[/]
 
       escribano-train losses --base runs/base/model --show 3
-      escribano-train losses --base runs/base/model --adapter runs/adapters/agent_status --notes notes/dev.jsonl
+      escribano-train losses --base runs/base/model --adapter runs/adapters/agent_status --notes bench/notes/free.jsonl
     """
     from schemas.catalog import Catalog
     from training import runs

@@ -44,7 +44,7 @@ Count = Annotated[int, typer.Option(min=1, help="How many.")]
 Seed = Annotated[int, typer.Option(help="The same seed gives the same result.")]
 Compiled = Annotated[bool, typer.Option("--compiled", help="Compile the model first: a minute or two that a long run makes up for, on a GPU or a processor with native bf16; takes a C++ compiler.")]
 Device = Annotated[DeviceName, typer.Option(help="Where the model runs.")]
-Threads = Annotated[int | None, typer.Option(min=1, help="Threads for the model; unset: torch decides.")]
+Threads = Annotated[int | None, typer.Option(min=1, help="Threads for the model; unset: one for each core, or what torch decides.")]
 Notes = Annotated[
     Path | None,
     typer.Option(

@@ -60,14 +60,14 @@ def serve(
 ) -> None:
     """Serve reports over gRPC until SIGTERM or Ctrl-C.
 
-    Every option can also be set in the environment, ESCRIBANO_PORT=50052 and so on.
+    Every option can also be set in the environment: ESCRIBANO_PORT=50052 and so on, --adapter-dir as ESCRIBANO_ADAPTERS='["./my-adapter"]'.
 
     [bold]Examples[/]
 
       escribano serve
       escribano serve --port 0 --log-json
       escribano serve --base ./my-mistral --adapter-dir ./my-adapter
-      escribano serve --adapter-root ./adapters      # and after a change in it: pkill -HUP -f "escribano serve"
+      escribano serve --adapter-root ./adapters      # and after a change in it: kill -HUP PID
     """
     given = {"host": host, "port": port, "base": base, "adapters": adapter_dir, "adapter_root": adapter_root, "device": device, "threads": threads}
     settings = _settings(log_json=log_json, **given)

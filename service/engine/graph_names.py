@@ -15,7 +15,7 @@ SIZES = "sizes"
 LAYOUT = 3
 """Of the graphs' inputs: one more whenever graphs made before do not fit any longer."""
 ROWS = (1, 2, 4, 8)
-"""How many rows a pass has that goes on, each with a graph of its own; places that a pass has no row for cost a fifth of it."""
+"""How many rows a pass has that goes on, each with a graph of its own; places that a pass has no row for would cost a seventh of it."""
 ONE, MOST = ROWS[0], ROWS[-1]
 PLACES = ("qkv", "o", "gate_up", "down")
 """Where a layer multiplies by a matrix, in the order of FUSED."""

@@ -3,7 +3,7 @@
 Owns the kinds of tokens, their loss and accuracy given gold so far (no decoding, no mask). Run it with
 
     escribano-train losses --base runs/base/model --family generated --show 3
-    escribano-train losses --base runs/base/model --adapter runs/adapters/agent_status --notes notes/dev.jsonl
+    escribano-train losses --base runs/base/model --adapter runs/adapters/agent_status --notes bench/notes/free.jsonl
 """
 
 from __future__ import annotations
