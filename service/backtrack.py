@@ -2,8 +2,8 @@
 
 Owns the search: the attempt is taken up at the last choice inside the value that is wrong, and what was chosen there is vetoed; when nothing is left to
 choose there, at the choice before. Where an item stands twice in a list, the model has most often lost count, and another word in the same item would be one more thing
-that nobody said: there the attempt is taken up at the choice that the model was least sure of, from the one between another item and the list's end on; so it is in a
-number that runs on. Vetoes are kept, so the search never writes the same tokens twice (the same text it may, in other tokens). Knows tokens, text and violations; no engine, no model.
+that nobody said: there the attempt is taken up, once, at the choice that the model was least sure of, from the one between another item and the list's end on; so it is
+in a number that runs on. Vetoes are kept, so the search never writes the same tokens twice (the same text it may, in other tokens). Knows tokens, text and violations; no engine, no model.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from schemas.masking.rewrite import equality_key
 from schemas.violation import Violation, parts_of
 
 _CLOSING = '"]}'
-_NUMBER = re.compile(r"-?\d[\d.eE+-]*")
+_NUMBER = re.compile(r"\d[\d.]{299,}")
+"""One with more digits than a double's range, or Python's integers of the parser, can hold (309 and 400)."""
 _NO_JSON, _REPEATED = "json", "uniqueItems"
-_LEAST_SURE = (_NO_JSON, _REPEATED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +38,7 @@ class Backtracking:
 
     decode: Callable[[Sequence[int]], str]
     _vetoes: dict[tuple[int, ...], set[int]] = field(default_factory=dict)
+    _leapt: set[str] = field(default_factory=set)
     _tokens: tuple[int, ...] = ()
     _choices: tuple[int, ...] = ()
     _at: int = 0
@@ -54,7 +55,9 @@ class Backtracking:
         self._tokens = token_ids
         start, until = wrong_part(text, value, violations[0])
         end = self._token_at(until) + 1
-        if violations[0].keyword in _LEAST_SURE:
+        lost_count = violations[0].keyword == _REPEATED or _running_on(text, violations[0])
+        if lost_count and text[:start] not in self._leapt:  # once: the same words can be spelled by other tokens
+            self._leapt.add(text[:start])
             opened = max(0, bisect_right(self._choices, self._token_at(start)) - 1)
             within = self._choices[opened : bisect_left(self._choices, end)]
             end = min(within, key=lambda choice: logprobs[choice], default=end - 1) + 1
@@ -84,15 +87,19 @@ class Backtracking:
 def wrong_part(text: str, value: Json, violation: Violation) -> tuple[int, int]:
     """Offsets of the first character of the value that a violation names, of the first repeated item for uniqueItems, and of the last one in it that says something.
 
-    A text that a grammar let through is no JSON where a number has more digits than can be read: there, of the longest number.
+    A text that a grammar let through may still have a number that is too long to read: there, of the first such number.
     """
     path = parts_of(violation.instance_path)
-    if violation.keyword == _NO_JSON and (found := max(_NUMBER.finditer(text), key=lambda number: len(number[0]), default=None)):
+    if found := _running_on(text, violation):
         return found.start(), found.end() - 1
     if violation.keyword == _REPEATED:
         path = (*path, str(_first_repeated(_at(value, path))))
     start, end = span_of(text, path) if path else (0, len(text))
     return start, max(start, start + len(text[start:end].rstrip(_CLOSING)) - 1)
+
+
+def _running_on(text: str, violation: Violation) -> re.Match[str] | None:
+    return _NUMBER.search(text) if violation.keyword == _NO_JSON else None
 
 
 def _at(value: Json, path: Sequence[str]) -> Json:

@@ -52,6 +52,10 @@ class Status(Enum):
     """It stands nowhere in the texts."""
 
 
+STANDING = (Status.COPIED, Status.NORMALIZED)
+"""Of a value that has a place in the texts."""
+
+
 @dataclass(frozen=True, slots=True, order=True)
 class Span:
     """Characters ``start`` to ``end`` of the text named ``source``."""
@@ -79,7 +83,7 @@ class Evidence:
 
     def __post_init__(self) -> None:
         assert self.confidence is None or 0 <= self.confidence <= 1
-        assert self.span is None or self.status in (Status.COPIED, Status.NORMALIZED)
+        assert self.span is None or self.status in STANDING
 
 
 def attest(report: Json, schema: Schema, texts: Mapping[str, str]) -> tuple[Evidence, ...]:

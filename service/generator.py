@@ -9,6 +9,7 @@ Owns the order of these and the retry budget. Each step is a module of its own; 
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -36,7 +37,7 @@ from service.grammars.grammar import Grammars, GrammarSource
 from service.planning import Plan, Planner
 from service.request import BASE_ADAPTER_ID, DecodingOptions, GenerationRequest, Mode
 from service.result import FinishReason, GenerationResult
-from service.streaming import LeafStream, StreamEvent
+from service.streaming import LeafStream, Step, StreamEvent, tell_steps
 from service.weights.adapters import Adapter, AdapterStore, adapter_directories, read_adapter
 from service.weights.checkpoint import EMBEDDED_ADAPTERS, Base, CheckpointInvalid, read_base
 
@@ -61,21 +62,23 @@ class BaseInfo:
     context_length: int
 
 
-_Step = tuple[Plan, tuple[int, ...], tuple[float, ...]]
-"""What is being written, its tokens so far and their log-probabilities."""
 _Listen = Callable[[Plan, tuple[int, ...], tuple[float, ...]], None]
 
 
 class Generator:
     """Writes reports with one base and its adapters. Safe to use from several tasks and threads."""
 
-    def __init__(self, base: Base, adapters: Iterable[Adapter], engine: Decoder, catalog: Catalog, grammars: GrammarSource | None = None) -> None:
+    def __init__(
+        self, base: Base, adapters: Iterable[Adapter], engine: Decoder, catalog: Catalog, grammars: GrammarSource | None = None, most_preparing: int = 288
+    ) -> None:
+        """``most_preparing``: how many requests may be or wait to be made ready."""
         self.catalog, self._base, self._engine = catalog, base, engine
         self._store = AdapterStore(adapters, base.digest)
         closer = _closer(base) if grammars is None else None  # another engine's matchers cannot be copied
         source = grammars or Grammars(base.tokenizer.to_str(), base.config.vocab_size, base.config.eos_ids)
         self._planner = Planner(base, self._store, catalog, source, closer)
         self._strangers = ThreadPoolExecutor(STRANGERS_AT_ONCE, thread_name_prefix="escribano-schema")
+        self._most_preparing, self._preparing = most_preparing, threading.BoundedSemaphore(most_preparing)
 
     @classmethod
     def open(
@@ -95,7 +98,7 @@ class Generator:
         try:
             for adapter in found:
                 engine.load_adapter(adapter.adapter_digest, adapter.weights)
-            return cls(loaded, found, engine, catalog or Catalog.load())
+            return cls(loaded, found, engine, catalog or Catalog.load(), most_preparing=max_batch_size + max_queue)
         except BaseException:
             engine.close()
             raise
@@ -136,6 +139,10 @@ class Generator:
             raise CheckpointInvalid("this engine keeps the adapters that it was opened with")
         return self._engine
 
+    @property
+    def closed(self) -> bool:
+        return self._engine.closed
+
     def calibration(self, writer: str) -> Calibration:
         """How the confidences of an adapter's reports, or of "base"'s, are told. Raises: AdapterUnknown."""
         if writer == BASE_ADAPTER_ID:
@@ -148,11 +155,11 @@ class Generator:
         self._strangers.shutdown(wait=False)
 
     def generate_blocking(self, request: GenerationRequest, *, timeout_s: float | None = None) -> GenerationResult:
-        """`generate` for callers without an event loop."""
+        """`generate` without an event loop."""
         return asyncio.run(self.generate(request, timeout_s=timeout_s))
 
     async def generate(self, request: GenerationRequest, *, timeout_s: float | None = None) -> GenerationResult:
-        """Write a report. Cancelling the task ends the decoding.
+        """Write a report; cancelling the task ends it.
 
         Raises: the exceptions of `service.errors` and SchemaUnknown, SchemaRefused.
         """
@@ -175,21 +182,16 @@ class Generator:
 
     async def _streamed(self, request: GenerationRequest, timeout_s: float | None, tell: Callable[[StreamEvent], None]) -> GenerationResult:
         """`generate`, with what is done told on the way."""
-        steps: asyncio.Queue[_Step | None] = asyncio.Queue()
+        steps: asyncio.Queue[Step[Plan] | None] = asyncio.Queue()
         loop = asyncio.get_running_loop()
 
-        async def tell_leaves() -> None:
-            leaves: LeafStream | None = None
-            while (step := await steps.get()) is not None:
-                plan, token_ids, logprobs = step
-                leaves = leaves or LeafStream(plan.admitted.schema, _texts(request), self._calibration(plan), self._decode, self._token_ends)
-                for event in await asyncio.to_thread(lambda told: list(told), leaves.after(token_ids, logprobs)):
-                    tell(event)
+        def leaves_of(plan: Plan) -> LeafStream:
+            return LeafStream(plan.admitted.schema, _texts(request), self._calibration(plan), self._decode, self._token_ends)
 
         def listen(plan: Plan, token_ids: tuple[int, ...], logprobs: tuple[float, ...]) -> None:
             loop.call_soon_threadsafe(steps.put_nowait, (plan, token_ids, logprobs))
 
-        telling = asyncio.ensure_future(tell_leaves())
+        telling = asyncio.ensure_future(tell_steps(steps, leaves_of, tell))
         try:
             result = await self._timely(request, timeout_s, listen)
             steps.put_nowait(None)
@@ -227,7 +229,7 @@ class Generator:
             else:
                 options = request.options
             try:
-                spent.append(await self._decoded(plan, options, start or Start(), report, deadline, listener))
+                spent.append(await self._decoded(plan, options, start or Start(), report, attempt > 0, deadline, listener))
             except DeadEnd:
                 if start is None or not start.vetoed:
                     raise
@@ -242,14 +244,16 @@ class Generator:
                 unsupported = tuple(leaf.pointer for leaf in evidence if leaf.status is Evidenced.UNSUPPORTED)
                 if request.options.require_grounded and unsupported:
                     raise ReportUngrounded(unsupported)
-                return self._result(plan, spent, chosen, closed, text, checked, evidence, time.monotonic() - began)
+                return self._result(plan, spent, attempt + 1, chosen, closed, text, checked, evidence, time.monotonic() - began)
             if start is not None:
                 start = search.after(spent[-1].token_ids, spent[-1].choices, spent[-1].logprobs, text, checked.value, checked.violations)
-        raise ReportInvalid(checked.violations, len(spent))
+        raise ReportInvalid(checked.violations, MAX_ATTEMPTS)
 
     # --- the steps ------------------------------------------------------------------------------------------------
 
     async def _made_ready(self, request: GenerationRequest) -> Plan:
+        if not self._preparing.acquire(blocking=False):
+            raise QueueFull(self._most_preparing)
         try:
             pool = None if request.schema_json is None else self._strangers
             return await asyncio.get_running_loop().run_in_executor(pool, self._planned, request)
@@ -257,6 +261,8 @@ class Generator:
             if self._engine.closed:
                 raise ShuttingDown() from None
             raise
+        finally:
+            self._preparing.release()
 
     def _planned(self, request: GenerationRequest) -> Plan:
         if self._engine.closed:
@@ -268,13 +274,13 @@ class Generator:
         except BaseException as error:  # a panic of native code is no Exception; this thread gets no KeyboardInterrupt
             raise RuntimeError(f"native code panicked: {error!r}") from error
 
-    async def _decoded(self, plan: Plan, options: DecodingOptions, start: Start, report: object, deadline: float | None, listener: Listener | None) -> Completion:
+    async def _decoded(self, plan: Plan, options: DecodingOptions, start: Start, report: object, again: bool, deadline: float | None, listener: Listener | None) -> Completion:
         """One attempt, waited for."""
         matcher = None if plan.grammar is None else plan.grammar.fresh()
         adapter = None if plan.adapter is None else plan.adapter.adapter_digest
         job = Job(
             plan.prompt_ids, self._base.config.eos_ids, plan.max_new_tokens, adapter, matcher, options.temperature, options.seed, deadline,
-            start.token_ids, start.vetoed, listener, plan.closer, plan.closing_room, plan.examples, report,
+            start.token_ids, start.vetoed, listener, plan.closer, plan.closing_room, plan.examples, report, again,
         )  # fmt: skip
         try:
             return await asyncio.wrap_future(self._engine.submit(job))
@@ -313,7 +319,7 @@ class Generator:
         return [len(self._decode(token_ids[: i + 1])) for i in range(len(token_ids))]  # a tokenizer whose tokens change what stands before them
 
     def _result(
-        self, plan: Plan, spent: list[Completion], chosen: list[int], closed: bool, text: str, checked: CheckedText, evidence: tuple[Evidence, ...], total_s: float
+        self, plan: Plan, spent: list[Completion], num_attempts: int, chosen: list[int], closed: bool, text: str, checked: CheckedText, evidence: tuple[Evidence, ...], total_s: float
     ) -> GenerationResult:  # fmt: skip
         last, adapter = spent[-1], plan.adapter
         reason = FinishReason.LENGTH if last.ending is Ending.LENGTH else FinishReason.BUDGET_CLOSED if closed else FinishReason.STOP
@@ -323,7 +329,7 @@ class Generator:
             num_interventions=sum(c.num_interventions for c in spent),
             finish_reason=reason, violations=() if reason is FinishReason.LENGTH else checked.violations,
             num_prompt_tokens=len(plan.prompt_ids), num_completion_tokens=len(last.token_ids), num_forced_tokens=len(last.token_ids) - len(chosen),
-            num_forward_passes=sum(c.num_forward_passes for c in spent), num_attempts=len(spent),
+            num_forward_passes=sum(c.num_forward_passes for c in spent), num_attempts=num_attempts,
             queue_s=sum(c.queue_s for c in spent), prefill_s=sum(c.prefill_s for c in spent), decode_s=sum(c.decode_s for c in spent), total_s=total_s,
             schema_id=plan.admitted.schema_id or plan.admitted.digest, schema_digest=plan.admitted.digest,
             adapter_id=None if adapter is None else adapter.adapter_id, adapter_digest=None if adapter is None else adapter.adapter_digest,

@@ -1,20 +1,24 @@
 """Streaming: the values of a report while it is written.
 
 Owns what is told, and from which tokens: a leaf is told once its text can not change any more, a number therefore only when what follows it is there. When a text is
-taken up again (`service/backtrack.py`), the leaves that are no longer in it are withdrawn. Knows no engine and no event loop; `service/generator.py` feeds it.
+taken up again (`service/backtrack.py`), the leaves that are no longer in it are withdrawn. Knows no engine; `service/generator.py` feeds it.
 """
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 from schemas.locating import finished_leaves
 from schemas.nodes import Schema
 from service.confidence import Calibration, masses
 from service.evidence import Attestor, Evidence
 from service.result import GenerationResult
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,3 +69,22 @@ class LeafStream:
         for (pointer, value), evidence in zip(done[len(self._told) :], found[len(self._told) :], strict=True):
             yield LeafDone(value, replace(evidence, confidence=self._calibrated(sure[pointer])))
         self._told = done
+
+
+Step = tuple[T, tuple[int, ...], tuple[float, ...]]
+"""What is being written, its tokens so far and their log-probabilities."""
+
+
+async def tell_steps(steps: asyncio.Queue[Step[T] | None], leaves_of: Callable[[T], LeafStream], tell: Callable[[StreamEvent], None]) -> None:
+    """Tell what the steps of one report add, until None comes. Of those that came meanwhile the newest is looked at: it has the tokens of all."""
+    leaves: LeafStream | None = None
+    came: list[Step[T] | None] = []
+    while not came or came[-1] is not None:
+        came = [await steps.get()]
+        while not steps.empty():
+            came.append(steps.get_nowait())
+        if (step := next((step for step in reversed(came) if step is not None), None)) is not None:
+            written, token_ids, logprobs = step
+            leaves = leaves or leaves_of(written)
+            for event in await asyncio.to_thread(lambda told: list(told), leaves.after(token_ids, logprobs)):
+                tell(event)

@@ -10,8 +10,11 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import threading
 from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from typing import IO, Any
 
 from schemas.canonical import JsonInvalid, canonical_json, parse_json
@@ -62,7 +65,7 @@ async def answer_lines(
     async def read_all() -> None:
         for number in itertools.count(1):
             await places.acquire()
-            line = await asyncio.to_thread(lines.readline)  # a pipe may keep us waiting
+            line = await _next_line(lines)
             if not line:
                 break
             answers.put_nowait(asyncio.create_task(_answer(number, line, send, defaults)))
@@ -79,6 +82,32 @@ async def answer_lines(
         while not answers.empty():
             if (left := answers.get_nowait()) is not None:
                 left.cancel()
+
+
+async def _next_line(lines: IO[bytes]) -> bytes:
+    """Read in a thread that nobody waits for: a pipe or a terminal may keep it waiting when all else has ended."""
+    loop = asyncio.get_running_loop()
+    found: asyncio.Future[bytes] = loop.create_future()
+
+    def read() -> None:
+        try:
+            tell = partial(_set, found, lines.readline(), None)
+        except Exception as error:
+            tell = partial(_set, found, b"", error)
+        with suppress(RuntimeError):  # the loop is closed
+            loop.call_soon_threadsafe(tell)
+
+    threading.Thread(target=read, name="escribano-lines", daemon=True).start()
+    return await found
+
+
+def _set(found: asyncio.Future[bytes], line: bytes, error: Exception | None) -> None:
+    if found.done():
+        return
+    if error is None:
+        found.set_result(line)
+    else:
+        found.set_exception(error)
 
 
 async def _answer(number: int, line: bytes, send: Send, defaults: Defaults) -> Answer:

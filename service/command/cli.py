@@ -23,7 +23,7 @@ from service.command.jsonl import STDIO, FileUnusable, answer_file
 from service.command.opening import Backend, OpenFailed
 from service.config import Settings
 from service.request import LIMITS, DecodingOptions, GenerationRequest, Grounding, Mode
-from service.rpc.server import PortUnavailable
+from service.rpc.server import EngineDied, PortUnavailable
 from service.rpc.server import serve as serve_until_signal
 
 app = typer.Typer(
@@ -209,7 +209,7 @@ def _failures_shown(server: str | None = None) -> Iterator[None]:
         yield
     except BrokenPipeError:
         raise
-    except (OpenFailed, PortUnavailable, FileUnusable) as error:
+    except (EngineDied, OpenFailed, PortUnavailable, FileUnusable) as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(1) from None
     except Exception as error:

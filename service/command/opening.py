@@ -58,11 +58,14 @@ def reloader(generator: Generator, settings: Settings) -> Callable[[], None] | N
     Raises: OpenFailed.
     """
     from service.rpc.reloading import AdapterRoot
+    from service.weights.adapters import adapter_directories
+    from service.weights.checkpoint import EMBEDDED_ADAPTERS
 
     if settings.adapter_root is None:
         return None
     try:
-        return AdapterRoot(generator, settings.adapter_root).reload
+        shipped = adapter_directories(EMBEDDED_ADAPTERS) if settings.base is None else ()
+        return AdapterRoot(generator, settings.adapter_root, (*shipped, *settings.adapters)).reload
     except (OSError, ValueError) as error:
         raise OpenFailed(f"cannot load the adapters: {error}") from error
 

@@ -5,6 +5,7 @@ Owns the queue, the threads, who enters which lane and which adapters are loaded
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections import Counter, deque
 from collections.abc import Iterator
@@ -16,6 +17,8 @@ from service.engine.executor import Executor
 from service.engine.lane import Lane
 from service.engine.lora import LowRank
 from service.engine.sequence import Completion, Job, Sequence
+
+logger = logging.getLogger(__name__)
 
 STEP_TOKENS = 1024
 """Most tokens in one forward pass; a longer prompt is run in several, so that others are not kept waiting (but that of a prefix language model in one)."""
@@ -75,7 +78,7 @@ class Engine:
         return [lane.executor for lane in self._lanes]
 
     def submit(self, job: Job) -> Future[Completion]:
-        """Queue a job. Raises: EngineFull, EngineClosed, AdapterGone."""
+        """Queue a job, behind all others; another attempt in front of them, since its report has waited. Raises: EngineFull, EngineClosed, AdapterGone."""
         assert len(job.prompt_ids) + job.max_new_tokens <= self.executors[0].context_length, "the caller checks the room"
         sequence = Sequence(job, Future())
         with self._wake:
@@ -83,20 +86,26 @@ class Engine:
                 raise EngineClosed("the engine is closed")
             if job.adapter is not None and not self._held[job.adapter]:
                 self._check_loaded(job.adapter)
-            if len(self._queue) >= self.max_queue:
-                self._drop_waiting()
-            if len(self._queue) >= self.max_queue:
-                raise EngineFull(self.max_queue)
-            self._queue.append(sequence)
+            if job.again:
+                self._queue.appendleft(sequence)
+            else:
+                self._append(sequence)
             self._wake.notify()
         return sequence.result
+
+    def _append(self, sequence: Sequence) -> None:
+        if len(self._queue) >= self.max_queue:
+            self._drop_waiting()
+        if len(self._queue) >= self.max_queue:
+            raise EngineFull(self.max_queue)
+        self._queue.append(sequence)
 
     def load_adapter(self, digest: str, adapter: LowRank) -> None:
         """Make an adapter usable, while others run. Raises: CheckpointInvalid when it fits no projection of the base."""
         with self._wake:
             self._retired.pop(digest, None)
-            for executor in self.executors:
-                executor.load_adapter(digest, adapter)
+        for executor in reversed(self.executors):  # the first comes last: jobs are taken by what it has
+            executor.load_adapter(digest, adapter)
 
     def retire_adapter(self, digest: str) -> None:
         """Take no more jobs for an adapter; it is forgotten once those that wait or run are done."""
@@ -143,6 +152,9 @@ class Engine:
         try:
             while self._has_work(lane):
                 lane.step(alone=not any(other.load for other in self._lanes if other is not lane))
+        except BaseException:
+            logger.critical("the engine died", exc_info=True)
+            raise
         finally:  # even after a bug of ours nobody may wait for ever
             with self._wake:
                 self._closed = True

@@ -39,7 +39,7 @@ class Job:
     tokens that have a log-probability and these; it must be quick. With a `matcher` and a `closer`, an output that has at most
     `closing_room` tokens of room left is kept such that it can be ended (`service/engine/budget.py`). `examples`: other outputs of the kind, for guesses at what comes next
     (`service/engine/drafting.py`). `report`: jobs of the same one are attempts at it, with the same prompt and adapter; a later one goes on from what an earlier one has
-    read; None: from nothing.
+    read; None: from nothing. `again`: another attempt at a report that has waited before.
     """
 
     prompt_ids: tuple[int, ...]
@@ -57,6 +57,7 @@ class Job:
     closing_room: int = 0
     examples: tuple[tuple[int, ...], ...] = ()
     report: object | None = None
+    again: bool = False
 
     def __post_init__(self) -> None:
         assert self.prompt_ids and self.eos_ids and self.max_new_tokens >= 1 and len(self.written_ids) <= self.max_new_tokens

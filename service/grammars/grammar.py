@@ -11,6 +11,7 @@ import logging
 import multiprocessing
 import resource
 import secrets
+import signal
 import threading
 from collections import OrderedDict
 from dataclasses import dataclass
@@ -237,6 +238,8 @@ def _compile_apart(grammar: str, spec: tuple[str, int, list[int]]) -> None:
 
 
 def _child(sender: Connection, grammar: str, spec: tuple[str, int, list[int]]) -> None:
+    for number in (signal.SIGINT, signal.SIGTERM):  # sent to all processes of a group; the parent drains, and ends this one itself
+        signal.signal(number, signal.SIG_IGN)
     tokenizer_json, vocab_size, eos_ids = spec
     tokenizer = LLTokenizer(tokenizer_json, n_vocab=vocab_size, eos_token=eos_ids)
     _, hard = resource.getrlimit(resource.RLIMIT_AS)

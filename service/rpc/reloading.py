@@ -1,15 +1,18 @@
 """A directory of adapters that may change while the server runs.
 
 Owns which of the served adapters came from the directory, and what a look through it changes: new and changed ones are loaded, those that are gone are not served
-any more. What cannot be loaded is logged, and what was served before goes on being served. Knows no signal: `service/rpc/server.py` does.
+any more, or in their place what is served under that name without the directory. What cannot be loaded is logged, and what was served before goes on being served. Knows no signal: `service/rpc/server.py` does.
 """
 
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
+from service.engine.lora import LowRank
 from service.weights.adapters import Adapter, adapter_directories, read_adapter
 
 logger = logging.getLogger(__name__)
@@ -23,14 +26,15 @@ class AdapterHost(Protocol):
 
 
 class AdapterRoot:
-    """A directory of directories of adapters, all of which the host serves already.
+    """A directory of directories of adapters, all of which the host serves already, in the place of those of the same names in ``others``, directories too.
 
     Raises on construction: NotADirectoryError, CheckpointInvalid.
     """
 
-    def __init__(self, host: AdapterHost, root: Path) -> None:
+    def __init__(self, host: AdapterHost, root: Path, others: Sequence[Path] = ()) -> None:
         self._host, self._root = host, root
-        self._served: dict[Path, Adapter] = {path: read_adapter(path) for path in adapters_below(root)}
+        self._served = {path: _facts(read_adapter(path)) for path in adapters_below(root)}
+        self._others = {read_adapter(path).adapter_id: path for path in others}
 
     def reload(self) -> None:
         """Look through the directory again. Never raises: whoever asked is a signal."""
@@ -39,32 +43,40 @@ class AdapterRoot:
         except OSError as error:
             logger.error("adapters not looked through", extra={"why": str(error)})
             return
-        gone = [self._served.pop(path) for path in list(self._served) if path not in paths]
-        for adapter_id in dict.fromkeys(adapter.adapter_id for adapter in gone):
-            self._unload(adapter_id)
+        before = {adapter.adapter_id for adapter in self._served.values()}
+        for adapter_id in {self._served.pop(path).adapter_id for path in list(self._served) if path not in paths}:
+            if same := [path for path, adapter in self._served.items() if adapter.adapter_id == adapter_id]:
+                del self._served[same[-1]]  # so that the look at it loads that one
         for path in paths:
             self._look_at(path)
+        for adapter_id in before - {adapter.adapter_id for adapter in self._served.values()}:
+            self._unload(adapter_id)
 
     def _unload(self, adapter_id: str) -> None:
-        """Serve an adapter no more; where another directory has one of that name, the look at it loads that one."""
-        others = [path for path, adapter in self._served.items() if adapter.adapter_id == adapter_id]
-        if others:
-            del self._served[others[-1]]
-            return
-        self._host.unload_adapter(adapter_id)
-        logger.info("adapter unloaded", extra={"adapter_id": adapter_id})
+        """Serve an adapter no more, or the one of that name in whose place it was."""
+        try:
+            if adapter_id in self._others:
+                self._host.load_adapter(self._others[adapter_id])
+            else:
+                self._host.unload_adapter(adapter_id)
+            logger.info("adapter unloaded", extra={"adapter_id": adapter_id})
+        except Exception as error:  # as below
+            logger.error("adapter not unloaded", extra={"adapter_id": adapter_id, "why": str(error)})
 
     def _look_at(self, path: Path) -> None:
         try:
-            now, before = read_adapter(path), self._served.get(path)
-            if before == now:
+            now = _facts(read_adapter(path))
+            if self._served.get(path) == now:
                 return
-            self._served[path] = self._host.load_adapter(path)
-            if before is not None and before.adapter_id != now.adapter_id:
-                self._unload(before.adapter_id)
+            self._served[path] = _facts(self._host.load_adapter(path))
             logger.info("adapter loaded", extra={"adapter_id": now.adapter_id, "adapter_digest": now.adapter_digest})
-        except (OSError, ValueError) as error:
+        except Exception as error:  # whatever loading may raise: the next hangup is looked at again
             logger.error("adapter not loaded", extra={"path": str(path), "why": str(error)})
+
+
+def _facts(adapter: Adapter) -> Adapter:
+    """All of an adapter but its weights, which the host has."""
+    return replace(adapter, weights=LowRank({}, 1.0))
 
 
 def adapters_below(root: Path) -> list[Path]:

@@ -22,6 +22,8 @@ from service.rpc.servicer import SERVICE, ReportServicer
 
 logger = logging.getLogger(__name__)
 
+LOOK_S = 1.0
+"""How often the server looks whether its engine lives."""
 FLUSH_S = 1.0
 """How long answers that are written may take to leave; health watchers are cut off after it."""
 
@@ -32,6 +34,13 @@ class PortUnavailable(OSError):
     def __init__(self, address: str) -> None:
         super().__init__(f"cannot listen on {address}: another program has that port, or the address is not this machine's; choose another --port, or 0 for a free one")
         self.address = address
+
+
+class EngineDied(RuntimeError):
+    """What decodes has ended by a fault of its own; the process ends, so that whoever watches it starts another."""
+
+    def __init__(self) -> None:
+        super().__init__("the engine died of an error, which is in the log; the server has ended")
 
 
 class ReportServer:
@@ -84,12 +93,13 @@ def _options(settings: Settings) -> list[tuple[str, int]]:
 
 
 def serve(generator: ReportGenerator, settings: Settings, on_ready: Callable[[int], None], on_hangup: Callable[[], None] | None = None) -> None:
-    """Serves until SIGTERM or SIGINT, then drains; a second signal ends the grace period. Closes the generator.
+    """Serves until SIGTERM or SIGINT, or until the engine has died, then drains; a second signal ends the grace period. Closes the generator.
 
     ``on_hangup`` is called, in a thread of its own, at SIGHUP.
 
     Raises:
         PortUnavailable: the address cannot be bound.
+        EngineDied: nothing can be decoded any more.
     """
     try:
         asyncio.run(_serve(generator, settings, on_ready, on_hangup))
@@ -104,8 +114,10 @@ async def _serve(generator: ReportGenerator, settings: Settings, on_ready: Calla
         asyncio.get_running_loop().add_signal_handler(number, signals.put_nowait, number)
     hangups = asyncio.create_task(_answer_hangups(on_hangup))
     on_ready(await server.start())
-    await signals.get()
-    hangups.cancel()
+    ended, dead = asyncio.create_task(signals.get()), asyncio.create_task(_died(generator))
+    await asyncio.wait((ended, dead), return_when=asyncio.FIRST_COMPLETED)
+    for task in (hangups, ended):
+        task.cancel()
     drain = asyncio.create_task(server.drain(settings.grace_s))
     hurry = asyncio.create_task(signals.get())
     await asyncio.wait((drain, hurry), return_when=asyncio.FIRST_COMPLETED)
@@ -113,6 +125,14 @@ async def _serve(generator: ReportGenerator, settings: Settings, on_ready: Calla
         drain.cancel()
         await server.drain(0)
     hurry.cancel()
+    if dead.done():
+        raise EngineDied
+    dead.cancel()
+
+
+async def _died(generator: ReportGenerator) -> None:
+    while not generator.closed:
+        await asyncio.sleep(LOOK_S)
 
 
 async def _answer_hangups(on_hangup: Callable[[], None] | None) -> None:

@@ -18,7 +18,7 @@ from google.protobuf.unknown_fields import UnknownFieldSet
 from schemas.grounding import Kind
 from schemas.violation import Violation
 from service.errors import FieldViolation, RequestInvalid
-from service.evidence import Evidence, Span, Status
+from service.evidence import STANDING, Evidence, Span, Status
 from service.pb.escribano.v1 import report_pb2 as pb
 from service.ports import AdapterFacts, AdapterInfo, SchemaInfo, adapter_info
 from service.request import ContextItem, DecodingOptions, GenerationRequest, Grounding, Mode
@@ -216,10 +216,12 @@ def from_evidence(evidence: Evidence) -> pb.Evidence:
 
 
 def to_evidence(message: pb.Evidence) -> Evidence:
-    """The evidence of a message; a member of a later version reads as the one that claims least."""
-    span = Span(message.span.context_id, message.span.start, message.span.end) if message.HasField("span") else None
+    """The evidence of a message; a member of a later version reads as the one that claims least, which has no place in the text."""
+    status = _STATUSES_OF.get(message.status, Status.UNSUPPORTED)
+    has_span = message.HasField("span") and status in STANDING
+    span = Span(message.span.context_id, message.span.start, message.span.end) if has_span else None
     confidence = message.confidence if message.HasField("confidence") else None
-    return Evidence(message.pointer, _LEAF_GROUNDINGS_OF.get(message.grounding, "extract"), _STATUSES_OF.get(message.status, Status.UNSUPPORTED), span, confidence)
+    return Evidence(message.pointer, _LEAF_GROUNDINGS_OF.get(message.grounding, "extract"), status, span, confidence)
 
 
 def from_violation(violation: Violation) -> pb.Violation:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import os
 import socket
+import threading
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -17,6 +19,7 @@ from typer.testing import CliRunner, Result
 from schemas.violation import Violation
 from service import logs
 from service.command import cli, opening, terminal
+from service.command.bulk import Defaults, answer_lines
 from service.command.opening import OpenFailed
 from service.errors import MatcherFailed, QueueFull, ReportInvalid
 from service.evidence import QUESTION, Evidence, Span, Status
@@ -345,6 +348,28 @@ def test_a_full_queue_is_waited_for(generator: Generator, monkeypatch: pytest.Mo
     num_left[0] = 3
     [line] = lines_of(run("generate", "--schema", "agent_status", "-i", "-", stdin=question_line(1)).stdout)
     assert (line["code"], line["reason"]) == ("RESOURCE_EXHAUSTED", "QUEUE_FULL")
+
+
+def test_nobody_waits_for_a_line_that_does_not_come() -> None:
+    """A pipe that stays open, as a terminal does, and an answer that nobody takes."""
+    reading, writing = os.pipe()
+    lines = os.fdopen(reading, "rb")
+
+    async def first_answer() -> None:
+        async def send(request: GenerationRequest) -> GenerationResult:
+            return RESULT
+
+        os.write(writing, question_line(1).encode())
+        answers = answer_lines(lines, send, Defaults(schema_id="agent_status"), num_in_flight=4)
+        assert (await anext(answers)).ok
+        await answers.aclose()
+
+    thread = threading.Thread(target=asyncio.run, args=(first_answer(),), daemon=True)
+    thread.start()
+    thread.join(20)
+    assert not thread.is_alive()
+    os.close(writing)
+    lines.close()
 
 
 def test_no_lines_make_no_lines(generator: Generator) -> None:

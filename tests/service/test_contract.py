@@ -36,10 +36,10 @@ def test_members_of_a_later_version_claim_least() -> None:
     """The proto's promise: a value you do not know is treated as UNSPECIFIED."""
     message = wire.from_result(RESULT)
     message.finish_reason, message.grounding = 99, 99  # type: ignore[assignment]
-    message.evidence.add(pointer="/a", grounding=99, status=99)  # type: ignore[arg-type]
+    message.evidence.add(pointer="/a", grounding=99, status=99, span=pb.Span(start=1, end=2))  # type: ignore[arg-type]
     read = wire.to_result(message)
     assert (read.finish_reason, read.grounding, read.valid) == (FinishReason.STOP, Grounding.OFF, True)
-    assert (read.evidence[-1].grounding, read.evidence[-1].status) == ("extract", Status.UNSUPPORTED)
+    assert (read.evidence[-1].grounding, read.evidence[-1].status, read.evidence[-1].span) == ("extract", Status.UNSUPPORTED, None)
     message.native_valid = False
     assert wire.to_result(message).finish_reason is FinishReason.BUDGET_CLOSED
     message.valid = False

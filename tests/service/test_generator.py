@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+import threading
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -369,6 +370,19 @@ async def test_cancelling_the_task_frees_its_slot(scripted: tuple[Generator, Ran
     executor.gate.set()
     assert (await generator.generate(request())).valid
     assert sorted(generator._engine._lanes[0]._free) == [0, 1]
+
+
+async def test_no_more_requests_than_may_wait_are_made_ready(tiny_base: Path, catalog: Catalog, monkeypatch: pytest.MonkeyPatch) -> None:
+    executor = RandomExecutor(tiny.VOCAB_SIZE, num_slots=2, context_length=tiny.CONTEXT_LENGTH)
+    generator = Generator(read_base(tiny_base), [], Engine(executor), catalog, most_preparing=2)
+    gate, plan = threading.Event(), generator._planner.plan
+    monkeypatch.setattr(generator._planner, "plan", lambda request: gate.wait(20) and plan(request))
+    tasks = [asyncio.create_task(generator.generate(request())) for _ in range(3)]
+    (refused,), waiting = await asyncio.wait(tasks, timeout=20, return_when=asyncio.FIRST_COMPLETED)
+    assert isinstance(error := refused.exception(), QueueFull) and error.max_queue == 2
+    gate.set()
+    assert all(found.valid for found in await asyncio.gather(*waiting)) and (await generator.generate(request())).valid
+    generator.close()
 
 
 async def test_a_full_queue_and_a_closed_engine_are_told(scripted: tuple[Generator, RandomExecutor]) -> None:

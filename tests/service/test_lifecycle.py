@@ -17,7 +17,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
 from service.config import Settings
-from service.rpc.server import PortUnavailable, ReportServer
+from service.rpc.server import EngineDied, PortUnavailable, ReportServer, _serve
 from service.rpc.servicer import SERVICE
 from tests.fakes import RESULT, FakeGenerator
 from tests.service.harness import GENERATE, failure_of_awaiting, message, raw, serving
@@ -144,6 +144,17 @@ async def test_a_second_signal_does_not_wait_for_the_calls_in_flight() -> None:
             process.send_signal(signal.SIGTERM)
             assert (await failure_of_awaiting(in_flight)).reason == "SHUTTING_DOWN"
         assert process.wait(10) == 0
+
+
+async def test_a_server_whose_engine_has_died_ends_and_says_so() -> None:
+    generator = FakeGenerator()
+    ready = asyncio.Event()
+    serving_until = asyncio.create_task(_serve(generator, Settings(port=0), lambda _: ready.set(), None))
+    await asyncio.wait_for(ready.wait(), 10)
+    assert not serving_until.done()
+    generator.closed = True
+    with pytest.raises(EngineDied):
+        await asyncio.wait_for(serving_until, 10)
 
 
 def started() -> subprocess.Popen[str]:

@@ -113,6 +113,30 @@ def test_two_directories_with_adapters_of_one_name(opened: tuple[Generator, Call
     assert ids(generator) == []
 
 
+def test_a_name_that_moves_between_directories_is_served_as_it_is_now(opened: tuple[Generator, Callable[[], None]], root: Path, tiny_base: Path) -> None:
+    generator, reload = opened
+    tiny.save_adapter(tiny_base, root / "second", seed=2, adapter_id="first")
+    reload()
+    shutil.rmtree(root / "second")
+    metadata = root / "first" / "metadata.json"
+    metadata.write_text(metadata.read_text().replace('"first"', '"renamed"'))
+    reload()
+    assert ids(generator) == ["renamed"]
+
+
+def test_what_an_adapter_took_the_place_of_is_served_again(root: Path, tiny_base: Path, tmp_path: Path) -> None:
+    tiny.save_adapter(tiny_base, tmp_path / "given", seed=5, adapter_id="first")
+    settings = Settings(base=str(tiny_base), adapters=(tmp_path / "given",), adapter_root=root)
+    generator, alone = open_generator(settings), open_generator(Settings(base=str(tiny_base), adapters=(tmp_path / "given",)))
+    reload = reloader(generator, settings)
+    assert reload is not None and text_with(generator, "first") != text_with(alone, "first")
+    shutil.rmtree(root / "first")
+    reload()
+    assert ids(generator) == ["first"] and text_with(generator, "first") == text_with(alone, "first")
+    for one in (generator, alone):
+        one.close()
+
+
 def test_without_a_directory_there_is_nothing_to_reload(tiny_base: Path, tmp_path: Path) -> None:
     with pytest.raises(OpenFailed, match="no such directory of adapters"):
         open_generator(Settings(base=str(tiny_base), adapter_root=tmp_path / "nowhere"))

@@ -105,3 +105,24 @@ def test_a_number_that_runs_on_is_taken_up_where_the_model_was_least_sure() -> N
     assert [found.keyword for found in violations] == ["json"]
     found = search.after(tuple(range(len(pieces))), [*range(1, 451), 452], sure, text, None, violations)
     assert found == Start(tuple(range(4)), frozenset({4}))
+
+
+def test_another_fault_that_no_grammar_sees_is_none_of_the_numbers() -> None:
+    pieces = ['{"cost":', "418.60", ',"notes":{"a":"', "x", '","a":"', "y", '"}}']
+    search, text = Backtracking(lambda token_ids: "".join(pieces[i] for i in token_ids)), "".join(pieces)
+    violations = SecondJudge({}).check(text).violations
+    assert [found.message for found in violations] == ["the key 'a' occurs twice in one object"]
+    found = search.after(tuple(range(len(pieces))), [1, 3, 4, 5], [0, -5.0, 0, 0, 0, 0, 0], text, None, violations)
+    assert found == Start(tuple(range(5)), frozenset({5})), "the last choice, and not the number it was least sure of"
+
+
+def test_an_item_that_stands_twice_again_is_changed_at_its_last_choice() -> None:
+    pieces = ['[{"p":"', "a", '"}', ',{"p":"', "a", '"}', "]", ",", '{"p":"']
+    search = Backtracking(lambda token_ids: "".join(pieces[i] for i in token_ids))
+
+    def after(tokens: tuple[int, ...], choices: list[int]) -> Start | None:
+        text = "".join(pieces[i] for i in tokens)
+        return search.after(tokens, choices, [-2.0 if i in (3, 7) else -0.1 for i in tokens], text, json.loads(text), [Violation("uniqueItems", "", "", "")])
+
+    assert after((0, 1, 2, 3, 4, 5, 6), [1, 3, 4]) == Start((0, 1, 2), frozenset({3})), "another item, or the end"
+    assert after((0, 1, 2, 7, 8, 4, 5, 6), [3, 5]) == Start((0, 1, 2, 7, 8), frozenset({4})), "the same words by other tokens: what is in the item"

@@ -320,6 +320,23 @@ def test_a_job_cancelled_in_the_queue_is_never_run_and_takes_no_place() -> None:
     assert not any(row.token_ids == (9, 9, 9) for rows in executor.passes for row in rows)
 
 
+def test_another_attempt_goes_in_front_of_those_that_wait_and_is_never_refused() -> None:
+    executor = RandomExecutor(VOCAB, num_slots=1)
+    executor.gate.clear()
+    with engine_of(executor, max_queue=1) as engine:
+        running = engine.submit(job())
+        assert executor.entered.wait(WAIT_S)
+        waiting = engine.submit(job((9, 9, 9)))
+        again = engine.submit(job((7, 7, 7), again=True))
+        with pytest.raises(EngineFull):
+            engine.submit(job())
+        executor.gate.set()
+        for future in (running, again, waiting):
+            future.result(WAIT_S)
+    begun = [row.token_ids[0] for rows in executor.passes for row in rows if row.start == 0]
+    assert begun == [1, 7, 9]
+
+
 def test_a_deadline_ends_a_running_job_and_one_in_the_queue() -> None:
     executor = RandomExecutor(VOCAB, num_slots=1)
     endless = job(eos_ids=(99,), max_new_tokens=4000)
