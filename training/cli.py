@@ -187,7 +187,7 @@ def pretrain(
         warmup_tokens=3e5 * batch_scale,
         kept_out=tuple(notes or ()),
         curriculum=CURRICULUM[-1:] if init else CURRICULUM,
-        **({"matrix_lr": 0.005, "other_lr": 8e-4} if init else {}),
+        **({"matrix_lr": 0.0025, "other_lr": 4e-4} if init else {}),  # at twice that a base first gives back what it had (docs/training-log.md)
     )
     with failures_shown():
         where = runs.make_base(tokenizer, output, plan, device, threads, say, init)
