@@ -286,7 +286,8 @@ def _finished(
     """Write the base with its metadata, which holds that of the base it was begun from."""
     folder = output / MODEL
     export(model, tokenizer, folder)
-    facts = {"kind": "base", "wordings": wordings(output), "plan": {k: v if v != math.inf else None for k, v in asdict(plan).items()}, "progress": asdict(progress),
+    told = asdict(plan) | {"kept_out": [file.name for file in plan.kept_out]}
+    facts = {"kind": "base", "wordings": wordings(output), "plan": {k: v if v != math.inf else None for k, v in told.items()}, "progress": asdict(progress),
              "parameters": sum(p.numel() for p in model.parameters())}  # fmt: skip
     if init is not None:
         facts["init"] = json.loads((init / "metadata.json").read_text())
