@@ -166,10 +166,7 @@ class Generator:
         return await self._timely(request, timeout_s)
 
     async def stream(self, request: GenerationRequest, *, timeout_s: float | None = None) -> AsyncGenerator[StreamEvent]:
-        """Write a report and tell its values as they are done, then the result. Closing the generator ends the decoding at the next step.
-
-        Raises: what `generate` raises.
-        """
+        """Write a report and tell its values as they are done, then the result; closing the generator ends it at the next step. Raises: what `generate` raises."""
         events: asyncio.Queue[StreamEvent | None] = asyncio.Queue()
         work = asyncio.ensure_future(self._streamed(request, timeout_s, events.put_nowait))
         work.add_done_callback(lambda _: events.put_nowait(None))
