@@ -20,7 +20,7 @@ from schemas.violation import Violation, parts_of
 
 _CLOSING = '"]}'
 _NUMBER = re.compile(r"\d[\d.]{299,}")
-"""One with more digits than a double's range, or Python's integers of the parser, can hold (309 and 400)."""
+"""Of 300 characters or more; too long to read is one of more than 400, or beyond a double's 309 digits (`schemas/canonical.py`)."""
 _NO_JSON, _REPEATED = "json", "uniqueItems"
 
 

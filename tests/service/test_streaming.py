@@ -23,7 +23,7 @@ from service.generator import Generator
 from service.pb.escribano.v1 import report_pb2 as pb
 from service.request import DecodingOptions, GenerationRequest, Grounding
 from service.result import GenerationResult
-from service.streaming import LeafDone, LeavesWithdrawn, StreamEvent
+from service.streaming import LeafDone, LeavesWithdrawn, Step, StreamEvent, tell_steps
 from tests import tiny
 from tests.fakes import RESULT, FakeGenerator
 from tests.service.harness import message, serving
@@ -186,3 +186,21 @@ def test_a_leaf_that_is_told_early_is_a_leaf_in_the_end(value: Any, data: st.Dat
     cut = data.draw(st.integers(0, len(text)))
     early = [(where, json.loads(text[start:end])) for where, (start, end) in finished_leaves(text[:cut])]
     assert early == list(leaves(value))[: len(early)]
+
+
+@pytest.mark.asyncio
+async def test_of_steps_that_came_meanwhile_only_the_newest_is_read() -> None:
+    read: list[int] = []
+
+    class Leaves:
+        def after(self, token_ids: tuple[int, ...], logprobs: tuple[float, ...]) -> list[LeavesWithdrawn]:
+            read.append(len(token_ids))
+            return [LeavesWithdrawn(len(token_ids))]
+
+    steps: asyncio.Queue[Step[str] | None] = asyncio.Queue()
+    told: list[object] = []
+    for number in (1, 2, 3):
+        steps.put_nowait(("report", (0,) * number, (0.0,) * number))
+    steps.put_nowait(None)
+    await asyncio.wait_for(tell_steps(steps, lambda _: Leaves(), told.append), 10)  # type: ignore[arg-type, return-value]
+    assert read == [3] and told == [LeavesWithdrawn(3)]

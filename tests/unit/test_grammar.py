@@ -5,7 +5,10 @@ from __future__ import annotations
 import json
 import multiprocessing
 import random
+import subprocess
+import sys
 import time
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -196,3 +199,23 @@ def test_a_grammar_that_llguidance_refuses_is_told_in_one_line(grammars: Grammar
         with pytest.raises(SchemaRefused, match="no grammar could be made of it") as caught:
             grammars.compiled(admit({"type": "string", "pattern": "^a$", "minLength": 5}), trusted=trusted)
         assert "\n" not in caught.value.findings[0].message
+
+
+def test_a_signal_to_the_whole_group_does_not_end_a_compilation() -> None:
+    """Ctrl-C reaches the child too; were it to die of that, a good schema would be told as one that cannot be compiled."""
+    script = """
+import os, signal
+from llguidance import LLMatcher
+from service.grammars.grammar import _child
+from tests import tiny
+
+class Sender:
+    def send(self, error):
+        for number in (signal.SIGINT, signal.SIGTERM):
+            os.kill(os.getpid(), number)
+        print(repr(error))
+
+_child(Sender(), LLMatcher.grammar_from_json_schema('{"type":"boolean"}'), (tiny.tokenizer().to_str(), tiny.VOCAB_SIZE, [tiny.EOS_ID]))
+"""
+    done = subprocess.run([sys.executable, "-c", script], cwd=Path(__file__).parents[2], capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stdout) == (0, "''\n"), done.stderr
