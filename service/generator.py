@@ -34,7 +34,7 @@ from service.evidence import QUESTION, Evidence, attest
 from service.evidence import Status as Evidenced
 from service.grammars.closing import Closer
 from service.grammars.grammar import Grammars, GrammarSource
-from service.planning import Plan, Planner
+from service.planning import Plan, Planner, delimiters
 from service.request import BASE_ADAPTER_ID, DecodingOptions, GenerationRequest, Mode
 from service.result import FinishReason, GenerationResult
 from service.streaming import LeafStream, Step, StreamEvent, tell_steps
@@ -74,9 +74,10 @@ class Generator:
         """``most_preparing``: how many requests may be or wait to be made ready."""
         self.catalog, self._base, self._engine = catalog, base, engine
         self._store = AdapterStore(adapters, base.digest)
-        closer = _closer(base) if grammars is None else None  # another engine's matchers cannot be copied
+        texts = base.token_texts()
+        closer = Closer(texts, base.config.eos_ids) if grammars is None else None  # another engine's matchers cannot be copied
         source = grammars or Grammars(base.tokenizer.to_str(), base.config.vocab_size, base.config.eos_ids)
-        self._planner = Planner(base, self._store, catalog, source, closer)
+        self._planner = Planner(base, self._store, catalog, source, closer, delimiters(texts))
         self._strangers = ThreadPoolExecutor(STRANGERS_AT_ONCE, thread_name_prefix="escribano-schema")
         self._most_preparing, self._preparing = most_preparing, threading.BoundedSemaphore(most_preparing)
 
@@ -277,7 +278,7 @@ class Generator:
         adapter = None if plan.adapter is None else plan.adapter.adapter_digest
         job = Job(
             plan.prompt_ids, self._base.config.eos_ids, plan.max_new_tokens, adapter, matcher, options.temperature, options.seed, deadline,
-            start.token_ids, start.vetoed, listener, plan.closer, plan.closing_room, plan.examples, report, again,
+            start.token_ids, start.vetoed, listener, plan.closer, plan.closing_room, plan.hints, report, again,
         )  # fmt: skip
         try:
             return await asyncio.wrap_future(self._engine.submit(job))
@@ -333,10 +334,6 @@ class Generator:
             base_digest=self._base.digest, prompt_tokens_saved=plan.prompt_tokens_saved, grounding=plan.grounding,
             evidence=evidence if valid else (),
         )  # fmt: skip
-
-
-def _closer(base: Base) -> Closer:
-    return Closer([base.tokenizer.decode([token], skip_special_tokens=False) for token in range(base.config.vocab_size)], base.config.eos_ids)
 
 
 def _texts(request: GenerationRequest) -> dict[str, str]:

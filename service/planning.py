@@ -7,13 +7,15 @@ Owns the order schema -> adapter -> grammar -> prompt -> room, and the defaults 
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
 from schemas.admission import AdmittedSchema, SchemaRefused, admit_text
 from schemas.catalog import Catalog
 from schemas.keywords import Finding
 from schemas.prompt import SignatureTooLong, render
 from schemas.validation import ReportValidator
+from service.engine.drafting import Hints
 from service.errors import FieldViolation, MatcherFailed, PromptTooLong, RequestInvalid
 from service.grammars.closing import Closer
 from service.grammars.grammar import CACHE_ENTRIES, Grammar, GrammarSource
@@ -32,7 +34,7 @@ MOST_EXAMPLES = 64
 class Plan:
     """A request made ready: everything an attempt needs but its seed.
 
-    `examples`: reports of the adapter's, in tokens. `closer`: what keeps the report such that it can be ended, once at most `closing_room` tokens of room are left; None where there is no mask to follow.
+    `hints`: reports of the adapter's, in tokens, and what tokens are, for drafts. `closer`: what keeps the report such that it can be ended, once at most `closing_room` tokens of room are left; None where there is no mask to follow.
     """
 
     admitted: AdmittedSchema
@@ -45,15 +47,16 @@ class Plan:
     grounding: Grounding
     closer: Closer | None
     closing_room: int
-    examples: tuple[tuple[int, ...], ...]
+    hints: Hints
 
 
 class Planner:
-    """Makes requests ready for one base and its adapters. `closer`: None for grammars whose matchers cannot be copied."""
+    """Makes requests ready for one base and its adapters. `closer`: None for grammars whose matchers cannot be copied; `hints`: what the tokens are."""
 
-    def __init__(self, base: Base, store: AdapterStore, catalog: Catalog, grammars: GrammarSource, closer: Closer | None) -> None:
+    def __init__(self, base: Base, store: AdapterStore, catalog: Catalog, grammars: GrammarSource, closer: Closer | None, hints: Hints) -> None:
         self._base, self._store, self._catalog, self._grammars, self._closer = base, store, catalog, grammars, closer
-        self._examples_of: dict[tuple[str, ...], tuple[tuple[int, ...], ...]] = {}
+        self._hints = hints
+        self._hints_of: dict[tuple[str, ...], Hints] = {}
         self._shortest: dict[str, int | None] = {}
         self._lock = threading.Lock()
 
@@ -75,18 +78,18 @@ class Planner:
         if grounding is Grounding.STRICT and room <= watched:  # the texts may demand a longer report than the schema does
             room = self._room(len(prompt_ids), parts, request.options.max_new_tokens, self._shortest_way(grammar) or 1, longest)
         saved = len(with_schema) - len(prompt_ids)
-        return Plan(admitted, ReportValidator(admitted.schema), grammar, adapter, prompt_ids, room, saved, grounding, closer, watched, self._examples(adapter))
+        return Plan(admitted, ReportValidator(admitted.schema), grammar, adapter, prompt_ids, room, saved, grounding, closer, watched, self._hints_for(adapter))
 
-    def _examples(self, adapter: Adapter | None) -> tuple[tuple[int, ...], ...]:
+    def _hints_for(self, adapter: Adapter | None) -> Hints:
         if adapter is None:
-            return ()
-        found = self._examples_of.get(adapter.examples)
+            return self._hints
+        found = self._hints_of.get(adapter.examples)
         if found is None:
-            found = tuple(tuple(self._base.tokenizer.encode(text, add_special_tokens=False).ids) for text in adapter.examples)
+            found = replace(self._hints, examples=tuple(tuple(self._base.tokenizer.encode(text, add_special_tokens=False).ids) for text in adapter.examples))
             with self._lock:
-                while len(self._examples_of) >= MOST_EXAMPLES:
-                    del self._examples_of[next(iter(self._examples_of))]
-                self._examples_of[adapter.examples] = found
+                while len(self._hints_of) >= MOST_EXAMPLES:
+                    del self._hints_of[next(iter(self._hints_of))]
+                self._hints_of[adapter.examples] = found
         return found
 
     def _room(self, num_prompt_tokens: int, parts: tuple[str, ...], asked: int | None, shortest: int, longest: int | None) -> int:
@@ -150,3 +153,19 @@ class Planner:
         ids = self._base.tokenizer.encode(text, add_special_tokens=False).ids
         bos = self._base.config.bos_id
         return (*([] if bos is None else [bos]), *ids)
+
+
+def delimiters(token_texts: Sequence[str]) -> Hints:
+    """What the tokens of a vocabulary are, by their texts: quotation marks, punctuation, spaces.
+
+    Hyphens, underscores and @ stand inside of ids, names and addresses as often as between words, so they are no punctuation here.
+    """
+
+    def those(kind: Callable[[str], bool]) -> frozenset[int]:
+        return frozenset(token for token, text in enumerate(token_texts) if kind(text))
+
+    return Hints(
+        quotes=those(lambda text: '"' in text),
+        ends=those(lambda text: bool(text.strip(" ")) and text[0] not in "-_@" and not any(map(str.isalnum, text))),
+        spaces=those(lambda text: bool(text) and not text.strip(" ")),
+    )

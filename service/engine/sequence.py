@@ -15,10 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from service.engine.budget import Budget
-from service.engine.drafting import Lookup
+from service.engine.drafting import Hints, Lookup
 from service.engine.executor import Logits, Row
 from service.engine.matcher import Closer, DeadEnd, Matcher
 
+NO_HINTS = Hints()
 Listener = Callable[[tuple[int, ...], tuple[float, ...]], None]
 
 
@@ -37,7 +38,7 @@ class Job:
 
     `written_ids` are the first tokens of the output, taken as given; `vetoed` may not follow them. `listener` is told, in the engine's thread after each step, the
     tokens that have a log-probability and these; it must be quick. With a `matcher` and a `closer`, an output that has at most
-    `closing_room` tokens of room left is kept such that it can be ended (`service/engine/budget.py`). `examples`: other outputs of the kind, for guesses at what comes next
+    `closing_room` tokens of room left is kept such that it can be ended (`service/engine/budget.py`). `hints`: for guesses at what comes next
     (`service/engine/drafting.py`). `report`: jobs of the same one are attempts at it, with the same prompt and adapter; a later one goes on from what an earlier one has
     read; None: from nothing. `again`: another attempt at a report that has waited before.
     """
@@ -55,7 +56,7 @@ class Job:
     listener: Listener | None = None
     closer: Closer | None = None
     closing_room: int = 0
-    examples: tuple[tuple[int, ...], ...] = ()
+    hints: Hints = NO_HINTS
     report: object | None = None
     again: bool = False
 
@@ -161,8 +162,7 @@ class Sequence:
         if most <= 0:
             return ()
         if self._lookup is None:
-            self._lookup = Lookup.behind(self.job.examples)
-            self._lookup.extend(self.job.prompt_ids)
+            self._lookup = Lookup.of(self.job.prompt_ids, self.job.hints)
         self._lookup.extend(self.output[self._looked_up :])
         self._looked_up = len(self.output)
         return self._lookup.guess(most)
@@ -198,8 +198,6 @@ class Sequence:
             num_right = num_common(self.pending, drafts[right:])
             self._ran(num_right, best[at : at + num_right])
             at, right = at + num_right, right + num_right
-        if drafts and self._lookup is not None:
-            self._lookup.learn(len(drafts), right)
         return at
 
     def _ran(self, num_tokens: int, best: list[int]) -> None:

@@ -125,6 +125,10 @@ class Base:
         """The same base with its context cut to at most this many tokens."""
         return replace(self, config=replace(self.config, context_length=min(self.config.context_length, context_length)))
 
+    def token_texts(self) -> list[str]:
+        """The text of each token of the vocabulary."""
+        return [self.tokenizer.decode([token], skip_special_tokens=False) for token in range(self.config.vocab_size)]
+
     @property
     def size_bytes(self) -> int:
         return sum(f.stat().st_size for f in weight_files(self.path))

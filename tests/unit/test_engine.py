@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from service.engine.drafting import LEAST_WIDTH, Lookup
+from service.engine.drafting import MOST_COPIED, MOST_FORM, Hints
 from service.engine.engine import AdapterGone, EngineClosed, EngineFull
 from service.engine.executor import Logits, Row
 from service.engine.lane import Lane
@@ -123,13 +123,15 @@ def test_no_more_is_guessed_than_a_pass_may_hold_and_the_output_has_room_for() -
     assert {one.ending for one in found} == {Ending.LENGTH} and {len(one.token_ids) for one in found} == {5}
 
 
-def test_guesses_that_were_right_are_followed_by_longer_ones() -> None:
-    executor = RandomExecutor(40)
-    phrase = tuple(range(3, 39))
-    with engine_of(executor) as engine:
-        found = done(engine, job((1, *phrase, 2), matcher=WordMatcher((phrase,), 40, EOS, forcing=False), max_new_tokens=36))
-    widths = [len(row.token_ids) - 1 for rows in executor.passes for row in rows if row.start]
-    assert found.token_ids == phrase and widths[:2] == [8, 16]
+def test_no_guess_is_longer_than_it_is_worth() -> None:
+    executor = RandomExecutor(60)
+    phrase = tuple(range(3, 59))
+    for prompt, hints, most in (((1, *phrase, 2), Hints(), MOST_COPIED), ((1, 2, 3), Hints(examples=(phrase,)), MOST_FORM)):
+        executor.passes.clear()
+        with engine_of(executor) as engine:
+            found = done(engine, job(prompt, matcher=WordMatcher((phrase,), 60, EOS, forcing=False), max_new_tokens=56, hints=hints))
+        widths = {len(row.token_ids) - 1 for rows in executor.passes[2:-2] for row in rows}
+        assert found.token_ids == phrase and widths == {most}
 
 
 def test_guesses_never_take_the_place_of_tokens_that_are_known() -> None:
@@ -154,31 +156,9 @@ def test_other_outputs_help_to_guess_what_comes_next() -> None:
     found = {}
     for examples in ((), (PHRASE[:-1],)):
         with engine_of(inclined()) as engine:
-            found[examples] = done(engine, job((1, 2, 11), matcher=WordMatcher(words, VOCAB, EOS, forcing=False), examples=examples))
+            found[examples] = done(engine, job((1, 2, 11), matcher=WordMatcher(words, VOCAB, EOS, forcing=False), hints=Hints(examples=examples)))
     bare, helped = found.values()
     assert helped.token_ids == bare.token_ids and helped.num_forward_passes < bare.num_forward_passes / 2
-
-
-def test_what_followed_before_is_guessed_to_follow_again() -> None:
-    lookup = Lookup(width=4)
-    lookup.extend((1, 2, 3, 4, 9, 2, 3, 5, 6, 7))
-    lookup.extend((2, 3))
-    assert lookup.guess(2) == (5, 6), "of two places alike the latest"
-    assert lookup.guess(10) == (5, 6, 7, 2), "no more than it is wide"
-    lookup.learn(4, 4)
-    assert lookup.guess(10) == (5, 6, 7, 2, 3), "wider after a guess that was right; to the end of what is known"
-    lookup.width = 2 * LEAST_WIDTH
-    lookup.learn(5, 0)
-    assert lookup.width == LEAST_WIDTH, "narrower after one that was wrong"
-    lookup.learn(5, 0)
-    assert lookup.width == LEAST_WIDTH, "but not too narrow"
-    lookup.width = 4
-    lookup.extend((4,))
-    assert lookup.guess(10) == (9, 2, 3, 5), "where more is the same"
-    lookup.extend((9, 4))
-    assert lookup.guess(2) == (9, 4), "where the last two tokens never stood, the last one counts"
-    lookup.extend((11,))
-    assert lookup.guess(10) == () == lookup.guess(0), "nothing is known of it"
 
 
 def test_a_long_prompt_is_read_in_pieces_that_fit_a_step() -> None:
