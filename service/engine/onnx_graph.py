@@ -125,12 +125,16 @@ def build(config: ModelConfig, rows: int | None) -> onnx.ModelProto:
     for index in range(c.num_layers):
         before, after = (g.weight(name, c.hidden_size) for name in norm_names(index))
         normed, hidden = _normed(g, hidden, added, before, c.rms_norm_eps)
-        added = projected(index, "o", attended(index, projected(index, "qkv", normed)))
+        mixed = attended(index, projected(index, "qkv", normed))
+        if rows is None and index == c.num_layers - 1:
+            hidden = g.add("Gather", hidden, WANTED)
+        added = projected(index, "o", mixed)
         normed, hidden = _normed(g, hidden, added, after, c.rms_norm_eps)
         gate, up = g.all_of("Split", projected(index, "gate_up", normed), gate_and_up, outputs=2, axis=-1)
         added = projected(index, "down", g.add("Mul", g.add("QuickGelu", gate, domain=FUSED_OPS, alpha=1.0), up))
-    last = g.add("Add", g.add("Gather", hidden, WANTED), g.add("Gather", added, WANTED))
-    normed, _ = _normed(g, last, "", g.weight(NORM, c.hidden_size), c.rms_norm_eps)
+    if rows is not None:
+        hidden, added = g.add("Gather", hidden, WANTED), g.add("Gather", added, WANTED)
+    normed, _ = _normed(g, g.add("Add", hidden, added), "", g.weight(NORM, c.hidden_size), c.rms_norm_eps)
     head = EMBEDDING if c.tied_embeddings else g.weight(HEAD, c.vocab_size, c.hidden_size)
     g.add("Gemm", normed, head, transB=1, name=LOGITS)
     g.outputs.append(helper.make_tensor_value_info(LOGITS, floats, ["W", c.vocab_size]))
@@ -172,7 +176,10 @@ def _of_rows(g: _Graph, c: ModelConfig, rows: int) -> _Attended:
 
 
 def _of_a_prompt(g: _Graph, c: ModelConfig) -> _Attended:
-    """One row that begins, each token over what the mask (0 or far below) lets it see; keys and values are given back."""
+    """One row that begins, each token over what the mask (0 or far below) lets it see; keys and values are given back.
+
+    In the last layer only the tokens with logits wanted attend: all that is asked of the others is their keys and values.
+    """
     query, keys = c.num_heads * c.head_dim, c.num_kv_heads * c.head_dim
     g.given(MASK, TensorProto.FLOAT, 1, 1, "T", "T")
     cos, sin = _rotations(g, c)
@@ -188,7 +195,10 @@ def _of_a_prompt(g: _Graph, c: ModelConfig) -> _Attended:
         for name, of in zip(names, (own_keys, values), strict=True):
             g.add("Transpose", g.add("Reshape", of, by_head), perm=[0, 2, 1, 3], name=name)
             g.outputs.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, [1, c.num_kv_heads, "T", c.head_dim]))
-        return g.add("Reshape", _masked(g, c, queries, *names), flat)
+        mask = MASK
+        if index == c.num_layers - 1:
+            queries, mask = g.add("Gather", queries, WANTED, axis=1), g.add("Gather", MASK, WANTED, axis=2)
+        return g.add("Reshape", _masked(g, c, queries, *names, mask), flat)
 
     return attended
 
@@ -198,14 +208,14 @@ def _rotations(g: _Graph, c: ModelConfig) -> tuple[str, str]:
     return g.given(COS, TensorProto.FLOAT, "C", c.head_dim // 2), g.given(SIN, TensorProto.FLOAT, "C", c.head_dim // 2)
 
 
-def _masked(g: _Graph, c: ModelConfig, queries: str, keys: str, values: str) -> str:
-    """Attention of (1, T, query heads of head_dim) over (1, KV, T, head_dim), in the shape of the queries."""
+def _masked(g: _Graph, c: ModelConfig, queries: str, keys: str, values: str, mask: str) -> str:
+    """Attention of (1, Q, query heads of head_dim) over (1, KV, T, head_dim), in the shape of the queries; mask (1, 1, Q, T)."""
     if c.num_heads == c.num_kv_heads:
-        return g.add("MultiHeadAttention", queries, keys, values, "", "", MASK, domain=FUSED_OPS, num_heads=c.num_heads)
+        return g.add("MultiHeadAttention", queries, keys, values, "", "", mask, domain=FUSED_OPS, num_heads=c.num_heads)
     group = c.num_heads // c.num_kv_heads  # query heads that share one of the cache are more places of it
     by_group = g.add("Transpose", g.add("Reshape", queries, g.ints("by_group", 0, 0, c.num_kv_heads, group, c.head_dim)), perm=[0, 2, 3, 1, 4])
     scores = g.add("FusedMatMul", by_group, g.add("Unsqueeze", keys, g.ints("second", 2)), domain=FUSED_OPS, transB=1, alpha=c.head_dim**-0.5)
-    weights = g.add("Softmax", g.add("Add", scores, g.add("Unsqueeze", MASK, "second")), axis=-1)
+    weights = g.add("Softmax", g.add("Add", scores, g.add("Unsqueeze", mask, "second")), axis=-1)
     mixed = g.add("MatMul", weights, g.add("Unsqueeze", values, "second"))
     return g.add("Reshape", g.add("Transpose", mixed, perm=[0, 3, 1, 2, 4]), g.ints("together", 0, 0, c.num_heads * c.head_dim))
 
