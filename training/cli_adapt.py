@@ -13,6 +13,7 @@ import typer
 
 from training.options import Base, Compiled, Device, KeptOut, Output, Seed, Threads, failures_shown, say
 
+Init = Annotated[Path | None, typer.Option(help="An adapter of the same rank to go on from, such as that of the base which --base was begun from.", exists=True, file_okay=False)]
 Rank = Annotated[int, typer.Option(min=1, max=512, help="Rank of the adapter.")]
 LearningRate = Annotated[float, typer.Option(min=1e-8, max=1.0, help="Highest learning rate; a base of billions wants about 2e-4.")]
 BatchSize = Annotated[int, typer.Option(min=1, help="Pairs of a step, in each process.")]
@@ -30,7 +31,7 @@ def finetune(
         ),
     ],
     output: Output,
-    init: Annotated[Path | None, typer.Option(help="An adapter of the same rank to go on from, such as that of the base which --base was begun from.", exists=True, file_okay=False)] = None,
+    init: Init = None,
     rank: Rank = 8,
     epochs: Annotated[float, typer.Option(min=0.001, help="Passes over the pairs.")] = 1.0,
     learning_rate: LearningRate = 2e-3,
@@ -77,6 +78,7 @@ def specialist(
     teacher: Annotated[str | None, typer.Option(help="URL of an OpenAI-compatible endpoint (up to /v1) that says each note once more in other words; its key is read from ESCRIBANO_TEACHER_KEY.")] = None,
     teacher_model: Annotated[str, typer.Option(help="Name of the model behind --teacher.")] = "default",
     base: Base = None,
+    init: Init = None,
     pairs: Annotated[int, typer.Option(min=8, help="Synthetic pairs to train on.")] = 500,
     passes: Annotated[float, typer.Option(min=0.1, help="Passes over the pairs.")] = 3.0,
     rank: Rank = 8,
@@ -101,6 +103,7 @@ def specialist(
 
       escribano-train specialist my-schema.json --name my_schema
       escribano-train specialist my-schema.json --name my_schema --phrasebook my-words.yaml --pairs 2000 --passes 1
+      escribano-train specialist my-schema.json --name my_schema --output runs/more --init runs/specialists/my_schema/my_schema --learning-rate 1e-3 --seed 2
       escribano-train specialist my-schema.json --name my_schema --teacher http://127.0.0.1:8000/v1 --teacher-model big
       escribano serve --adapter-dir runs/specialists/my_schema/my_schema
     """
@@ -114,7 +117,7 @@ def specialist(
         gradient_checkpointing=gradient_checkpointing, compiled=compiled, eval_count=eval_count, seed=seed, device=device, threads=threads,
     )  # fmt: skip
     with failures_shown(*EXPECTED):
-        at = make(schema, name, output or Path("runs/specialists") / name, plan, base=base, book=phrasebook, golden=golden, notes=tuple(notes or ()), teacher=Teacher(teacher, teacher_model) if teacher else None, say=say)
+        at = make(schema, name, output or Path("runs/specialists") / name, plan, base=base, book=phrasebook, golden=golden, init=init, notes=tuple(notes or ()), teacher=Teacher(teacher, teacher_model) if teacher else None, say=say)
     say(f"adapter to serve: {at.bundle}\nreport: {at.report}")
 
 

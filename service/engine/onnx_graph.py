@@ -191,14 +191,14 @@ def _of_a_prompt(g: _Graph, c: ModelConfig) -> _Attended:
         to_turn, values = g.all_of("Split", g.add("Reshape", qkv, packed), turned_and_not, outputs=2, axis=-1)
         turned = g.add("RotaryEmbedding", to_turn, first, cos, sin, domain=FUSED_OPS, num_heads=c.num_heads + c.num_kv_heads)
         queries, own_keys = g.all_of("Split", turned, query_and_key, outputs=2, axis=-1)
-        names = list(map(present_name, cache_names(c.num_layers, 0)[2 * index : 2 * index + 2]))
-        for name, of in zip(names, (own_keys, values), strict=True):
+        seen_keys, seen_values = map(present_name, cache_names(c.num_layers, 0)[2 * index : 2 * index + 2])
+        for name, of in ((seen_keys, own_keys), (seen_values, values)):
             g.add("Transpose", g.add("Reshape", of, by_head), perm=[0, 2, 1, 3], name=name)
             g.outputs.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, [1, c.num_kv_heads, "T", c.head_dim]))
         mask = MASK
         if index == c.num_layers - 1:
             queries, mask = g.add("Gather", queries, WANTED, axis=1), g.add("Gather", MASK, WANTED, axis=2)
-        return g.add("Reshape", _masked(g, c, queries, *names, mask), flat)
+        return g.add("Reshape", _masked(g, c, queries, seen_keys, seen_values, mask), flat)
 
     return attended
 

@@ -21,6 +21,7 @@ from schemas.reading.clock import moments
 from tests import tiny
 from training.base.encode import PairEncoder
 from training.cli import app
+from training.failures import AdapterUnfit
 from training.gates.curate import curate
 from training.gates.pairs_file import FileInvalid, read_golden, read_pairs, write_pairs
 from training.gates.reading import moment_can_be_read, number_can_be_read
@@ -387,6 +388,14 @@ def test_a_run_goes_on_where_it_stopped_and_refuses_other_inputs(run: tuple[Path
     assert [line.split(":")[0] for line in said] == ["pairs", "fine-tuning", "calibration", "evaluation", "bundle ..."] and at.report.exists()
     with pytest.raises(SpecialistFailed, match="begun with another plan"):
         specialist(schema, "delivery", at.root, SpecialistPlan(pairs=13), base=str(base))
+
+
+def test_a_run_that_goes_on_from_an_adapter_is_another_run(run: tuple[Path, Path, Places], tmp_path: Path) -> None:
+    base, schema, at = run
+    with pytest.raises(SpecialistFailed, match="begun with another init"):
+        specialist(schema, "delivery", at.root, PLAN, base=str(base), init=at.bundle)
+    with pytest.raises(AdapterUnfit, match=r"has rank 2.*planned: rank 3"):
+        specialist(schema, "delivery", tmp_path / "out", replace(PLAN, rank=3), base=str(base), init=at.bundle, say=lambda _: None)
 
 
 def test_golden_pairs_pass_the_same_gates(run: tuple[Path, Path, Places], tmp_path: Path) -> None:

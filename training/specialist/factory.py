@@ -106,22 +106,22 @@ EXPECTED = (SchemaRefused, SchemaUnfit, SpecialistFailed, TeacherUnreachable)
 
 
 def specialist(schema: Path, name: str, output: Path, plan: SpecialistPlan, *, base: str | None = None, book: Path | None = None, golden: Path | None = None,
-               notes: Sequence[Path] = (), teacher: Teacher | None = None, say: Say = print) -> Places:  # fmt: skip
+               init: Path | None = None, notes: Sequence[Path] = (), teacher: Teacher | None = None, say: Say = print) -> Places:  # fmt: skip
     """Make a specialist for the schema of a file.
 
     ``base`` None is the shipped one. ``book``: a field book to train on beside or instead of what the schema's titles give. ``golden``: hand-made pairs that go
-    through the same gates and are trained on too. ``notes``: files of texts that no pair may quote. ``teacher``: says each note once more in other words.
-    Raises: SchemaRefused, SchemaUnfit, PhrasebookError, FileInvalid, SpecialistFailed, TeacherUnreachable, OSError.
+    through the same gates and are trained on too. ``init``: an adapter of the same rank to go on from. ``notes``: files of texts that no pair may quote. ``teacher``: says each note once more in other words.
+    Raises: SchemaRefused, SchemaUnfit, PhrasebookError, FileInvalid, SpecialistFailed, AdapterUnfit, TeacherUnreachable, OSError.
     """
     if not _NAME.fullmatch(name) or name == "base":
         raise SpecialistFailed(f"--name {name!r}: small letters, digits, '_' and '-' with a letter first, and not 'base', which asks for the base itself")
     at = Places(output, name)
     specialty = Specialty.read(name, _admitted(schema), book)
-    inputs = _inputs(specialty, plan, base, teacher, {"field book": book, "golden": golden}) | {"notes": [digest(path.read_text("utf-8")) for path in notes]}
+    inputs = _inputs(specialty, plan, base, init, teacher, {"field book": book, "golden": golden}) | {"notes": [digest(path.read_text("utf-8")) for path in notes]}
     _same_inputs(at, inputs)
     stages = (
         Stage("pairs", at.card, lambda: _make_pairs(at, specialty, plan, golden, notes, teacher, say)),
-        Stage("fine-tuning", at.adapter / "metadata.json", lambda: _finetune(at, specialty, plan, base)),
+        Stage("fine-tuning", at.adapter / "metadata.json", lambda: _finetune(at, specialty, plan, base, init)),
         Stage("calibration", at.calibration, lambda: _calibrate(at, specialty, plan, base)),
         Stage("evaluation", at.scores, lambda: _evaluate(at, specialty, plan, base)),
         Stage("bundle", at.report, lambda: _bundle(at, specialty, schema)),
@@ -140,11 +140,13 @@ def _admitted(file: Path) -> AdmittedSchema:
         raise SpecialistFailed(f"{file}: {error}") from error
 
 
-def _inputs(specialty: Specialty, plan: SpecialistPlan, base: str | None, teacher: Teacher | None, files: dict[str, Path | None]) -> dict[str, Any]:
+def _inputs(specialty: Specialty, plan: SpecialistPlan, base: str | None, init: Path | None, teacher: Teacher | None, files: dict[str, Path | None]) -> dict[str, Any]:
     """What a run is made of; two runs with the same are the same run."""
+    from training.specialist.finetune import weights_digest
+
     return {
         "name": specialty.name, "schema": specialty.admitted.digest, "base": base, "plan": {**asdict(plan), "device": None, "threads": None, "compiled": None},
-        "teacher": teacher and [teacher.url, teacher.model, teacher.temperature],
+        "init": init and weights_digest(init), "teacher": teacher and [teacher.url, teacher.model, teacher.temperature],
         "wordings": {split: digest(found.entries) for split, found in specialty.books.items()},
         **{label: path and digest(path.read_text("utf-8")) for label, path in files.items()},
     }  # fmt: skip
@@ -187,7 +189,7 @@ def _make_pairs(at: Places, specialty: Specialty, plan: SpecialistPlan, golden: 
     datacard.write(facts | ({"teacher": lessons.to_json()} if lessons else {}), at.card)
 
 
-def _finetune(at: Places, specialty: Specialty, plan: SpecialistPlan, base: str | None) -> None:
+def _finetune(at: Places, specialty: Specialty, plan: SpecialistPlan, base: str | None, init: Path | None) -> None:
     import torch
 
     from training.base.pretrain import has_bf16
@@ -203,7 +205,7 @@ def _finetune(at: Places, specialty: Specialty, plan: SpecialistPlan, base: str 
     )  # fmt: skip
     finetune(
         base or str(EMBEDDED / "base"), found, at.adapter, recipe, schema_id=specialty.name, schema_digest=specialty.admitted.digest,
-        data_hash=content_hash(found), device=plan.device, asking=specialty.asking,
+        data_hash=content_hash(found), device=plan.device, asking=specialty.asking, init=init,
     )  # fmt: skip
 
 
