@@ -50,13 +50,13 @@ class RandomExecutor:
     """
 
     def __init__(self, vocab_size: int = 12, num_slots: int = 4, context_length: int = 4096, seed: int = 0, poison: int | None = None,
-                 bias: Logits | None = None, prefix_lm: bool = False) -> None:  # fmt: skip
+                 bias: Logits | None = None, prefix_lm: bool = False, patience: int = 0) -> None:  # fmt: skip
         self.vocab_size, self.num_slots, self.context_length, self.seed = vocab_size, num_slots, context_length, seed
         self.slots: dict[int, tuple[int, ...]] = {}
         self.passes: list[list[Row]] = []
         self.gate, self.entered = threading.Event(), threading.Event()
         self.gate.set()
-        self.poison, self.bias, self.prefix_lm = poison, bias, prefix_lm
+        self.poison, self.bias, self.prefix_lm, self.patience = poison, bias, prefix_lm, patience
         self.adapters: Collection[str] = _Any()
 
     def load_adapter(self, digest: str, adapter: LowRank) -> None:

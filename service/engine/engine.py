@@ -56,6 +56,7 @@ class Decoder(Protocol):
 
 class Engine:
     """Decodes jobs, in a lane and a thread for each executor. First come, first served, by the lane that has the least to do; running sequences never wait for new ones.
+    How many run at a time grows with how many wait, where an executor's rows slow each other down (`Executor.patience`).
 
     Cancelling the future of a job ends its decoding at the next step.
     """
@@ -170,12 +171,18 @@ class Engine:
             while not self._closed:
                 self._drop_waiting()
                 self._unload_retired(lane.executor)
-                while self._queue and lane.has_room and lane.load == min(other.load for other in self._lanes if other.has_room):
+                while self._queue and self._takes_another(lane):
                     self._let_in(self._queue.popleft(), lane)
                 if lane.load:
                     return True
                 self._wake.wait()
             return False
+
+    def _takes_another(self, lane: Lane) -> bool:
+        """Whether the first that waits enters a lane: one that has the least to do, and enough that wait for it to be worth what those that run lose by it."""
+        if not lane.has_room or lane.load > min(other.load for other in self._lanes if other.has_room):
+            return False
+        return self._queue[0].job.again or len(self._queue) > lane.load * lane.executor.patience
 
     def _let_in(self, sequence: Sequence, lane: Lane) -> None:
         """Into the lane of the last attempt at the same report, where that has room, or this one."""

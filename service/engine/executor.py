@@ -52,6 +52,11 @@ class Executor(Protocol):
         ...
 
     @property
+    def patience(self) -> int:
+        """How many sequences must wait, for each that runs here, before one more runs beside them; 0 where a row more in a pass costs next to nothing."""
+        ...
+
+    @property
     def adapters(self) -> Collection[str]:
         """Digests of the adapters that rows may ask for."""
         ...

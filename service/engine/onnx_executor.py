@@ -54,6 +54,10 @@ from service.weights.checkpoint import Base, CheckpointInvalid, ModelConfig
 MOST_BOUND = 64
 """How many sets of adapters are kept bound to each graph."""
 
+PATIENCE = 4
+"""With a small base a row more costs nearly what it would cost alone: two in each lane write as many reports a second as ever come, and each waits for the other
+(docs/performance.md)."""
+
 _UNSEEN = np.float32(-1e30)
 
 
@@ -84,6 +88,8 @@ class _Graph:
 
 class OnnxExecutor:
     """Implements `Executor` on ONNX Runtime's CPU provider, in float32. `threads`: of a pass; `threads_alone`: of one while no other executor is at work."""
+
+    patience = PATIENCE
 
     def __init__(self, base: Base, *, num_slots: int, threads: int | None = None, threads_alone: int | None = None) -> None:
         self.config, self.num_slots, self.prefix_lm = base.config, num_slots, base.config.prefix_lm

@@ -45,7 +45,7 @@ class TorchExecutor:
 
     def __init__(self, base: Base, *, num_slots: int, device: str = "cpu", dtype: torch.dtype | None = None) -> None:
         self.config: ModelConfig = base.config
-        self.num_slots = num_slots
+        self.num_slots, self.patience = num_slots, 0
         self.device = torch.device(device)
         self.dtype = dtype or (torch.float32 if self.device.type == "cpu" else torch.bfloat16)
         weights = {name: self._tensor(array) for name, array in base.weights()}

@@ -63,6 +63,33 @@ def test_a_full_lane_keeps_none_from_another_that_has_room() -> None:
         assert all(plain(job(), None, VOCAB).same_as(future.result(WAIT_S)) for future in futures)
 
 
+@pytest.mark.parametrize(("patience", "waiting", "together"), [(0, 3, 4), (2, 2, 1), (2, 3, 2), (2, 5, 2), (2, 9, 4), (4, 8, 2)])
+def test_as_many_run_together_as_wait_for_it_to_be_worth_it(patience: int, waiting: int, together: int) -> None:
+    executor = RandomExecutor(VOCAB, num_slots=4, patience=patience)
+    executor.gate.clear()
+    with engine_of(executor) as engine:
+        futures = [engine.submit(job(eos_ids=(99,), max_new_tokens=3))]
+        assert executor.entered.wait(WAIT_S)
+        futures += [engine.submit(job()) for _ in range(waiting)]
+        executor.gate.set()
+        assert all(plain(job(), None, VOCAB).same_as(future.result(WAIT_S)) for future in futures[1:]), "all have their turn"
+    assert len(executor.passes[1]) == together
+    assert max(map(len, executor.passes)) == together
+
+
+def test_another_attempt_at_a_report_does_not_wait_for_a_crowd() -> None:
+    executor = RandomExecutor(VOCAB, num_slots=4, patience=9)
+    executor.gate.clear()
+    with engine_of(executor) as engine:
+        first = engine.submit(job(eos_ids=(99,), max_new_tokens=3))
+        assert executor.entered.wait(WAIT_S)
+        waits, again = engine.submit(job()), engine.submit(job(again=True))
+        executor.gate.set()
+        for future in (first, waits, again):
+            future.result(WAIT_S)
+    assert [len(rows) for rows in executor.passes[:2]] == [1, 2] and max(map(len, executor.passes)) == 2
+
+
 def test_a_pass_may_have_all_cores_where_no_other_lane_is_at_work() -> None:
     told: list[bool] = []
 
