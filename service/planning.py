@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import Generic, TypeVar
 
 from schemas.admission import AdmittedSchema, SchemaRefused, admit_text
 from schemas.catalog import Catalog
@@ -28,6 +29,9 @@ CLOSING_ROOM = 256
 """A report is watched over from where this many tokens of its budget are left, or twice its schema's shortest report."""
 MOST_EXAMPLES = 64
 """Of how many adapters the tokens of the example reports are kept."""
+
+_Key = TypeVar("_Key")
+_Value = TypeVar("_Value")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,15 +54,34 @@ class Plan:
     hints: Hints
 
 
+class _Kept(Generic[_Key, _Value]):
+    """The latest of what was made, by what it was made for. Safe to use from several threads, which may make the same thing at once."""
+
+    def __init__(self, most: int) -> None:
+        self._most, self._found, self._lock = most, dict[_Key, _Value](), threading.Lock()
+
+    def get(self, key: _Key, make: Callable[[], _Value]) -> _Value:
+        with self._lock:
+            if key in self._found:
+                return self._found[key]
+        found = make()
+        with self._lock:
+            self._found[key] = found
+            while len(self._found) > self._most:
+                del self._found[next(iter(self._found))]
+        return found
+
+
 class Planner:
     """Makes requests ready for one base and its adapters. `closer`: None for grammars whose matchers cannot be copied; `hints`: what the tokens are."""
 
     def __init__(self, base: Base, store: AdapterStore, catalog: Catalog, grammars: GrammarSource, closer: Closer | None, hints: Hints) -> None:
         self._base, self._store, self._catalog, self._grammars, self._closer = base, store, catalog, grammars, closer
         self._hints = hints
-        self._hints_of: dict[tuple[str, ...], Hints] = {}
-        self._shortest: dict[str, int | None] = {}
-        self._lock = threading.Lock()
+        self._hints_of = _Kept[tuple[str, ...], Hints](MOST_EXAMPLES)
+        self._shortest = _Kept[str, int | None](CACHE_ENTRIES)
+        self._validators = _Kept[str, ReportValidator](CACHE_ENTRIES)
+        self._signatures = _Kept[str, int](CACHE_ENTRIES)
 
     def plan(self, request: GenerationRequest) -> Plan:
         """Raises: SchemaUnknown, SchemaRefused, AdapterUnknown, AdapterMismatch, RequestInvalid, PromptTooLong."""
@@ -67,30 +90,29 @@ class Planner:
         adapter = None if wants_base else self._store.resolve(request.adapter_id, admitted.digest)
         grammar, grounding, shortest = self._grammar(request, admitted)
         try:
-            with_schema = self._prompt_ids(request, admitted)
+            signature = self._signatures.get(admitted.digest, lambda: self._signature_tokens(admitted))
         except SignatureTooLong as error:
             raise SchemaRefused((Finding("", "", str(error)),)) from None
-        prompt_ids = with_schema if adapter is None else self._prompt_ids(request, None)
+        prompt_ids = self._prompt_ids(request, admitted if adapter is None else None)
         longest = None if grammar is None else admitted.longest_bytes
         parts = ("question", *(f"context[{i}].text" for i in range(len(request.context))), *(("schema_json",) if adapter is None and request.schema_json else ()))
         room = self._room(len(prompt_ids), parts, request.options.max_new_tokens, shortest or 1, longest)
         closer, watched = (None, 0) if shortest is None else (self._closer, max(CLOSING_ROOM, 2 * shortest))
         if grounding is Grounding.STRICT and room <= watched:  # the texts may demand a longer report than the schema does
             room = self._room(len(prompt_ids), parts, request.options.max_new_tokens, self._shortest_way(grammar) or 1, longest)
-        saved = len(with_schema) - len(prompt_ids)
-        return Plan(admitted, ReportValidator(admitted.schema), grammar, adapter, prompt_ids, room, saved, grounding, closer, watched, self._hints_for(adapter))
+        return Plan(admitted, self._validator(request, admitted), grammar, adapter, prompt_ids, room, 0 if adapter is None else signature, grounding, closer, watched, self._hints_for(adapter))
+
+    def _validator(self, request: GenerationRequest, admitted: AdmittedSchema) -> ReportValidator:
+        """Kept for the catalog's schemas; a stranger's may be large, and is asked for once more often than not."""
+        if request.schema_id is None:
+            return ReportValidator(admitted.schema)
+        return self._validators.get(admitted.digest, lambda: ReportValidator(admitted.schema))
 
     def _hints_for(self, adapter: Adapter | None) -> Hints:
         if adapter is None:
             return self._hints
-        found = self._hints_of.get(adapter.examples)
-        if found is None:
-            found = replace(self._hints, examples=tuple(tuple(self._base.tokenizer.encode(text, add_special_tokens=False).ids) for text in adapter.examples))
-            with self._lock:
-                while len(self._hints_of) >= MOST_EXAMPLES:
-                    del self._hints_of[next(iter(self._hints_of))]
-                self._hints_of[adapter.examples] = found
-        return found
+        texts = adapter.examples
+        return self._hints_of.get(texts, lambda: replace(self._hints, examples=tuple(tuple(self._base.tokenizer.encode(text, add_special_tokens=False).ids) for text in texts)))
 
     def _room(self, num_prompt_tokens: int, parts: tuple[str, ...], asked: int | None, shortest: int, longest: int | None) -> int:
         """How many tokens may be written: what was asked, or the default as far as the context holds it; never fewer than the shortest report takes.
@@ -113,24 +135,12 @@ class Planner:
         if request.options.mode is Mode.FREE:
             return None, Grounding.OFF, None
         plain = self._grammars.compiled(admitted, trusted=request.schema_id is not None)
-        shortest = self._shortest_of(admitted.digest, plain)
+        shortest = self._shortest.get(admitted.digest, lambda: self._shortest_way(plain))
         if request.options.grounding is Grounding.STRICT:
             grounded = self._grammars.grounded(admitted, (request.question, *(item.text for item in request.context)))
             if grounded is not None:
                 return grounded, Grounding.STRICT, shortest
         return plain, Grounding.OFF, shortest
-
-    def _shortest_of(self, digest: str, grammar: Grammar) -> int | None:
-        """`_shortest_way` of a schema's own grammar, asked once."""
-        with self._lock:
-            if digest in self._shortest:
-                return self._shortest[digest]
-        found = self._shortest_way(grammar)
-        with self._lock:
-            self._shortest[digest] = found
-            while len(self._shortest) > CACHE_ENTRIES:
-                del self._shortest[next(iter(self._shortest))]
-        return found
 
     def _shortest_way(self, grammar: Grammar | None) -> int | None:
         """How many tokens the shortest report takes that the closer finds; None where it finds none that could be asked for."""
@@ -147,6 +157,11 @@ class Planner:
             return self._catalog.get(request.schema_id)
         assert request.schema_json is not None
         return admit_text(request.schema_json)
+
+    def _signature_tokens(self, admitted: AdmittedSchema) -> int:
+        """How many tokens a prompt has more for showing the schema. Raises: SignatureTooLong."""
+        shown, bare = (self._base.tokenizer.encode(render("", (), schema), add_special_tokens=False).ids for schema in (admitted.schema, None))
+        return len(shown) - len(bare)
 
     def _prompt_ids(self, request: GenerationRequest, admitted: AdmittedSchema | None) -> tuple[int, ...]:
         text = render(request.question, request.context, None if admitted is None else admitted.schema)
