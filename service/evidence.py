@@ -135,6 +135,28 @@ def _candidates(finder: _Finder, pointer: str, value: Scalar, kind: Kind) -> _Le
 # --- where a value stands --------------------------------------------------------------------------------------------
 
 
+def _in_a_row(words: Sequence[str], text: str) -> Iterator[tuple[int, int]]:
+    """Where the words stand with nothing but white space between them, one place behind the other."""
+    start = text.find(words[0])
+    while start >= 0:
+        end = _end_of(words, text, start)
+        if end is not None:
+            yield start, end
+        start = text.find(words[0], start + 1 if end is None else end)
+
+
+def _end_of(words: Sequence[str], text: str, start: int) -> int | None:
+    at = start + len(words[0])
+    for word in words[1:]:
+        space = at
+        while at < len(text) and text[at].isspace():
+            at += 1
+        if at == space or not text.startswith(word, at):
+            return None
+        at += len(word)
+    return at
+
+
 class _Finder:
     """Looks values up in the texts; what was read once is kept."""
 
@@ -146,16 +168,16 @@ class _Finder:
 
     def _copies(self, value: str) -> tuple[Span, ...]:
         """The places where the value is made of whole words; those that are no part of a longer id or address come first where there are any."""
-        pattern = r"\s+".join(map(re.escape, value.split()))
-        if not pattern:
+        words = value.split()
+        if not words:
             return ()
-        places = [span for source, text in self.texts.items() for span in self._matches(pattern, source, text)]
+        places = [span for source, text in self.texts.items() for span in self._matches(words, source, text)]
         alone = [span for span in places if _is_alone(self.texts[span.source], span)]
         return tuple(alone or places)
 
-    def _matches(self, pattern: str, source: str, text: str) -> Iterator[Span]:
+    def _matches(self, words: Sequence[str], source: str, text: str) -> Iterator[Span]:
         may_end = self._edges[source]
-        return (Span(source, m.start(), m.end()) for m in re.finditer(pattern, text) if m.start() in may_end and m.end() in may_end)
+        return (Span(source, start, end) for start, end in _in_a_row(words, text) if start in may_end and end in may_end)
 
     @cached_property
     def _edges(self) -> dict[str, frozenset[int]]:
