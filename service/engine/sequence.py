@@ -182,7 +182,7 @@ class Sequence:
             judged = self._go_on(logits, best, drafts)
         wanted = self.output[len(self.logprobs) : len(self.logprobs) + judged]
         if wanted:
-            self.logprobs += _logprobs(logits[: len(wanted)], wanted)
+            self.logprobs += _logprobs(logits[: len(wanted)], wanted, best)
         if self.job.listener is not None and self.prefilled_at:
             self.job.listener(tuple(self.output[: len(self.logprobs)]), tuple(self.logprobs))
 
@@ -281,12 +281,13 @@ def num_common(left: Collection[int], right: Collection[int]) -> int:
     return next((i for i, (a, b) in enumerate(zip(left, right, strict=False)) if a != b), min(len(left), len(right)))
 
 
-def _logprobs(logits: Logits, tokens: list[int]) -> list[float]:
-    """Of one token for each row of logits (rows, vocab_size)."""
-    above = logits - logits.max(axis=1, keepdims=True)
-    chosen = above[np.arange(len(above)), tokens].astype(np.float64)
-    np.exp(above, out=above)
-    found: list[float] = (chosen - np.log(above.sum(axis=1), dtype=np.float64)).tolist()
+def _logprobs(logits: Logits, tokens: list[int], best: list[int]) -> list[float]:
+    """Of one token for each row of logits (rows, vocab_size), whose likeliest are known; the logits are not the same afterwards."""
+    rows = np.arange(len(logits))
+    logits -= logits[rows, best[: len(rows)]][:, None]
+    chosen = logits[rows, tokens].astype(np.float64)
+    np.exp(logits, out=logits)
+    found: list[float] = (chosen - np.log(logits.sum(axis=1), dtype=np.float64)).tolist()
     return found
 
 

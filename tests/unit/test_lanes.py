@@ -54,6 +54,7 @@ def test_a_full_lane_keeps_none_from_another_that_has_room() -> None:
     three.gate.clear()
     with engine_of(one, three) as engine:
         futures = [engine.submit(job()) for _ in range(4)]
+        assert one.entered.wait(WAIT_S), "the short lane has its one"
         deadline = time.monotonic() + WAIT_S
         three.gate.set()
         while sum(future.done() for future in futures) < 3 and time.monotonic() < deadline:
