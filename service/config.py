@@ -34,7 +34,7 @@ class Settings(BaseSettings):
     )
     device: str = Field(default="cpu", description='where the model runs, "cpu" or (with the extra escribano[torch]) "cuda"')
     threads: int | None = Field(default=None, ge=1, description="threads for the model; unset: one for each core, one fewer where torch runs the base")
-    max_batch_size: int = Field(default=32, ge=1, le=1024, description="requests decoded together")
+    max_batch_size: int = Field(default=32, ge=1, le=1024, description="most requests decoded together")
     max_queue: int = Field(default=256, ge=1, description="requests that may wait; more are refused with QUEUE_FULL")
     max_message_bytes: int = Field(default=1 << 20, ge=1 << 16, description="largest message received or sent")
     grace_s: float = Field(default=20.0, ge=0, description="time for calls in flight at shutdown")
