@@ -100,35 +100,6 @@ def leaves(instance: Json, path: tuple[str | int, ...] = ()) -> Iterator[tuple[s
         yield pointer(path), instance
 
 
-def leaf_kinds(schema: Schema) -> dict[str, Kind]:
-    """The kind of every leaf a non-recursive schema can describe; '*' stands for an array index or a further key.
-
-    Where a schema recurses, each recursive node is entered once.
-    """
-    return dict(_leaf_kinds(schema, schema, (), ()))
-
-
-def _leaf_kinds(root: Schema, node: Schema, path: tuple[str, ...], seen: tuple[int, ...]) -> Iterator[tuple[str, Kind]]:
-    views = list(_views(root, node))
-    if any(id(view) in seen for view in views):
-        return
-    seen = (*seen, *(id(view) for view in views))
-    inner = {name: sub for view in views for name, sub in reversed(list(_slots(view)))}
-    for name in dict.fromkeys(name for view in views for name, _ in _slots(view)):
-        yield from _leaf_kinds(root, inner[name], (*path, name), seen)
-    if not inner:
-        yield pointer(path), grounding(node, root)
-
-
-def _slots(node: dict[str, Json]) -> Iterator[tuple[str, Schema]]:
-    yield from node.get("properties", {}).items()
-    for i, item in enumerate(node.get("prefixItems", ())):
-        yield str(i), item
-    for keyword in ("items", "additionalProperties"):
-        if isinstance(node.get(keyword), dict):
-            yield "*", node[keyword]
-
-
 def kind_at(schema: Schema, path: str) -> Kind:
     """The kind of the leaf at a JSON Pointer of an instance; a leaf that no subschema describes is `extract`.
 

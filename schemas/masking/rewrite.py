@@ -63,11 +63,6 @@ class Choice:
     branches: tuple[Branch, ...]
     exact: bool
 
-    def as_schema(self) -> Schema:
-        """The same alternatives written as one schema."""
-        return {"anyOf": [{"allOf": [node.schema for node in branch]} for branch in self.branches]} \
-            if self.branches else False
-
 
 @dataclass(frozen=True, slots=True)
 class Domain:
