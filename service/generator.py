@@ -11,8 +11,9 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import accumulate
@@ -164,7 +165,8 @@ class Generator:
 
         Raises: the exceptions of `service.errors` and SchemaUnknown, SchemaRefused.
         """
-        return await self._timely(request, timeout_s)
+        async with _within(timeout_s) as deadline:
+            return await self._generated(request, deadline)
 
     async def stream(self, request: GenerationRequest, *, timeout_s: float | None = None) -> AsyncGenerator[StreamEvent]:
         """Write a report and tell its values as they are done, then the result; closing the generator ends it at the next step. Raises: what `generate` raises."""
@@ -191,19 +193,13 @@ class Generator:
 
         telling = asyncio.ensure_future(tell_steps(steps, leaves_of, tell))
         try:
-            result = await self._timely(request, timeout_s, listen)
-            steps.put_nowait(None)
-            await telling
-            return result
+            async with _within(timeout_s) as deadline:
+                result = await self._generated(request, deadline, listen)
+                steps.put_nowait(None)
+                await telling
+                return result
         finally:
             telling.cancel()
-
-    async def _timely(self, request: GenerationRequest, timeout_s: float | None, listen: _Listen | None = None) -> GenerationResult:
-        try:
-            async with asyncio.timeout(timeout_s):
-                return await self._generated(request, None if timeout_s is None else time.monotonic() + timeout_s, listen)
-        except (TimeoutError, JobExpired):
-            raise DeadlineExceeded(timeout_s) from None
 
     async def _generated(self, request: GenerationRequest, deadline: float | None, listen: _Listen | None = None) -> GenerationResult:
         began = time.monotonic()
@@ -334,6 +330,16 @@ class Generator:
             base_digest=self._base.digest, prompt_tokens_saved=plan.prompt_tokens_saved, grounding=plan.grounding,
             evidence=evidence if valid else (),
         )  # fmt: skip
+
+
+@asynccontextmanager
+async def _within(timeout_s: float | None) -> AsyncIterator[float | None]:
+    """The deadline on time.monotonic()'s clock. Raises: DeadlineExceeded."""
+    try:
+        async with asyncio.timeout(timeout_s):
+            yield None if timeout_s is None else time.monotonic() + timeout_s
+    except (TimeoutError, JobExpired):
+        raise DeadlineExceeded(timeout_s) from None
 
 
 def _texts(request: GenerationRequest) -> dict[str, str]:

@@ -17,7 +17,7 @@ from schemas.canonical import canonical_json, parse_json
 from schemas.grounding import leaves
 from schemas.locating import finished_leaves
 from service.client import ReportClient, ReportError
-from service.errors import QueueFull
+from service.errors import DeadlineExceeded, QueueFull
 from service.evidence import QUESTION, Evidence, Span, Status
 from service.generator import Generator
 from service.pb.escribano.v1 import report_pb2 as pb
@@ -147,6 +147,15 @@ async def test_a_report_that_is_taken_up_again_withdraws_what_it_takes_back(gene
     found = [await gathered(generator.stream(ask(temperature=1.5, seed=seed))) for seed in range(6)]
     again = [events for events in found if isinstance(events[-1], GenerationResult) and events[-1].num_attempts > 1]
     assert again and all(any(isinstance(event, LeavesWithdrawn) for event in events) for events in again)
+
+
+async def test_the_deadline_holds_for_what_is_told_too(generator: Generator, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def told_for_ever(*_: object) -> None:
+        await asyncio.sleep(60)
+
+    monkeypatch.setattr("service.generator.tell_steps", told_for_ever)
+    with pytest.raises(DeadlineExceeded):
+        await asyncio.wait_for(gathered(generator.stream(ask(), timeout_s=3)), 30)
 
 
 async def test_closing_a_stream_frees_the_engine(generator: Generator) -> None:
