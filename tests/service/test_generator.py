@@ -8,6 +8,7 @@ import re
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from schemas.validation import SecondJudge
 from service import generator as module
 from service.backtrack import Start
 from service.engine.engine import Engine
+from service.engine.matcher import DeadEnd
 from service.engine.sequence import Completion
 from service.errors import (
     AdapterMismatch,
@@ -213,6 +215,32 @@ async def test_a_report_that_breaks_a_checked_keyword_is_decoded_again(scripted:
     again = [f for f in found if f.num_attempts > 1]
     assert again and not any(f.native_valid for f in again)
     assert all(f.num_forward_passes > f.num_attempts for f in again), "the work of every attempt is told"
+
+
+async def test_an_attempt_that_ends_where_nothing_is_left_to_choose_is_counted(tiny_base: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both must be the same word, and each word is the one asked for in turn, so the model is against one of them."""
+    with closing(Generator.open(str(tiny_base))) as generator:
+        decoded, ended = generator._decoded, list[str]()
+
+        async def recorded(*asked: Any) -> Completion:
+            try:
+                found = await decoded(*asked)
+            except DeadEnd:
+                ended.append("dead")
+                raise
+            ended.append("written")
+            return found
+
+        monkeypatch.setattr(generator, "_decoded", recorded)
+        dead = 0
+        for word in ("up", "down", "yes", "no"):
+            ended.clear()
+            words = {"enum": ["up", "down"] if word in ("up", "down") else ["yes", "no"]}
+            twice = {"type": "array", "items": words, "minItems": 2, "maxItems": 2, "contains": {"const": word}, "minContains": 2}
+            found = await generator.generate(GenerationRequest("Nothing.", schema_json=json.dumps(twice)))
+            assert (json.loads(found.report_json), found.num_attempts) == ([word, word], len(ended))
+            dead += ended.count("dead")
+        assert dead
 
 
 async def test_what_was_forced_in_an_earlier_attempt_and_kept_is_counted(scripted: tuple[Generator, RandomExecutor], monkeypatch: pytest.MonkeyPatch) -> None:
