@@ -30,6 +30,9 @@ CLOSING_ROOM = 256
 MOST_EXAMPLES = 64
 """Of how many adapters the tokens of the example reports are kept."""
 
+PART = "\ufffd"
+"""How a tokenizer tells bytes that are no whole character."""
+
 _Key = TypeVar("_Key")
 _Value = TypeVar("_Value")
 
@@ -90,17 +93,17 @@ class Planner:
         adapter = None if wants_base else self._store.resolve(request.adapter_id, admitted.digest)
         grammar, grounding, shortest = self._grammar(request, admitted)
         try:
-            signature = self._signatures.get(admitted.digest, lambda: self._signature_tokens(admitted))
+            prompt_ids = self._prompt_ids(request, admitted if adapter is None else None)
+            saved = 0 if adapter is None else self._signatures.get(admitted.digest, lambda: self._signature_tokens(admitted))
         except SignatureTooLong as error:
             raise SchemaRefused((Finding("", "", str(error)),)) from None
-        prompt_ids = self._prompt_ids(request, admitted if adapter is None else None)
         longest = None if grammar is None else admitted.longest_bytes
         parts = ("question", *(f"context[{i}].text" for i in range(len(request.context))), *(("schema_json",) if adapter is None and request.schema_json else ()))
         room = self._room(len(prompt_ids), parts, request.options.max_new_tokens, shortest or 1, longest)
         closer, watched = (None, 0) if shortest is None else (self._closer, max(CLOSING_ROOM, 2 * shortest))
         if grounding is Grounding.STRICT and room <= watched:  # the texts may demand a longer report than the schema does
             room = self._room(len(prompt_ids), parts, request.options.max_new_tokens, self._shortest_way(grammar) or 1, longest)
-        return Plan(admitted, self._validator(request, admitted), grammar, adapter, prompt_ids, room, 0 if adapter is None else signature, grounding, closer, watched, self._hints_for(adapter))
+        return Plan(admitted, self._validator(request, admitted), grammar, adapter, prompt_ids, room, saved, grounding, closer, watched, self._hints_for(adapter))
 
     def _validator(self, request: GenerationRequest, admitted: AdmittedSchema) -> ReportValidator:
         """Kept for the catalog's schemas; a stranger's may be large, and is asked for once more often than not."""
@@ -173,7 +176,7 @@ class Planner:
 def delimiters(token_texts: Sequence[str]) -> Hints:
     """What the tokens of a vocabulary are, by their texts: quotation marks, punctuation, spaces.
 
-    Hyphens, underscores and @ stand inside of ids, names and addresses as often as between words, so they are no punctuation here.
+    A token that is part of a character counts as a letter. Hyphens, underscores and @ stand inside of ids, names and addresses as often as between words, so they are no punctuation here.
     """
 
     def those(kind: Callable[[str], bool]) -> frozenset[int]:
@@ -181,6 +184,6 @@ def delimiters(token_texts: Sequence[str]) -> Hints:
 
     return Hints(
         quotes=those(lambda text: '"' in text),
-        ends=those(lambda text: bool(text.strip(" ")) and text[0] not in "-_@" and not any(map(str.isalnum, text))),
+        ends=those(lambda text: bool(text.strip(" ")) and text[0] not in "-_@" and not any(character.isalnum() or character == PART for character in text)),
         spaces=those(lambda text: bool(text) and not text.strip(" ")),
     )

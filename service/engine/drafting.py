@@ -1,10 +1,10 @@
 """Drafts: tokens that probably come next, guessed without the model, so that one forward pass can judge several.
 
 A report mostly copies: words of its prompt, names of properties that it has written before, and the form of other reports of its schema. So what followed the last
-tokens when they stood somewhere before is guessed to follow them again. Inside of a text the prompt counts most: its place where all of the text so far stands as words
-of their own, copied to the next mark of punctuation; what closed the same property before is guessed behind that. Owns the guess and how long a one is worth making;
-a wrong guess costs time and changes no output (`service/engine/sequence.py` takes a token only where the model would have chosen it). Source: prompt lookup
-decoding (A. Saxena, 2023), after Leviathan et al., "Fast Inference from Transformers via Speculative Decoding" (2023).
+tokens when they stood somewhere before is guessed to follow them again. Behind a quotation mark the prompt is asked first, for a place where all of the text so far
+stands as words of their own; a copy from the prompt ends at the next mark of punctuation, and what closed the same property before is guessed behind that. Owns the
+guess and how long a one is worth making; a wrong guess costs time and changes no output (`service/engine/sequence.py` takes a token only where the model would have
+chosen it). Source: prompt lookup decoding (A. Saxena, 2023), after Leviathan et al., "Fast Inference from Transformers via Speculative Decoding" (2023).
 """
 
 from __future__ import annotations
@@ -12,12 +12,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import lru_cache
-from itertools import chain, takewhile
+from itertools import chain, islice, takewhile
 
 MOST_MATCHED = 6
 """How many tokens back two places are compared."""
 MOST_PLACES = 48
 """How many places are compared, the latest ones."""
+MOST_TRIED = 192
+"""How many places of the prompt are looked at for the one that a text was copied from, the latest ones."""
 MOST_COPIED, MOST_FORM = 16, 4
 """Tokens of a guess at what is copied from the prompt, and at the form. Of guesses from the prompt every second one is right for six tokens, of others every eighth; a
 token that is guessed wrong costs a twentieth of a pass (docs/performance.md)."""
@@ -100,9 +102,12 @@ class Lookup:
         if self.opened is None or not 0 < last - self.opened <= MOST_VALUE:
             return None
         value = self.known[self.opened + 1 :]
-        for at in reversed(self.after.get(value[-1], [])):
+        if value[0] in self.hints.ends:  # it was a closing quotation mark
+            return None
+        in_prompt = (at for at in reversed(self.after.get(value[-1], [])) if at in self.prompt)
+        for at in islice(in_prompt, MOST_TRIED):
             begins = at - len(value) + 1
-            if at in self.prompt and begins >= self.prompt.start and self.known[begins : at + 1] == value and self._is_edge(begins - 1):
+            if begins >= self.prompt.start and self.known[begins : at + 1] == value and self._is_edge(begins - 1):
                 return at
         return None
 

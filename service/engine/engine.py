@@ -182,7 +182,7 @@ class Engine:
         """Whether the first that waits enters a lane: one that has the least to do, and enough that wait for it to be worth what those that run lose by it."""
         if not lane.has_room or lane.load > min(other.load for other in self._lanes if other.has_room):
             return False
-        return self._queue[0].job.again or len(self._queue) > lane.load * lane.executor.patience
+        return self._queue[0].job.again or len(self._queue) > min(lane.num_young * lane.executor.patience, self.max_queue - 1)
 
     def _let_in(self, sequence: Sequence, lane: Lane) -> None:
         """Into the lane of the last attempt at the same report, where that has room, or this one."""

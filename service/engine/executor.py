@@ -53,7 +53,7 @@ class Executor(Protocol):
 
     @property
     def patience(self) -> int:
-        """How many sequences must wait, for each that runs here, before one more runs beside them; 0 where a row more in a pass costs next to nothing."""
+        """More than so many sequences must wait, for each that runs here, before one more runs beside them; 0 where a row more in a pass costs next to nothing."""
         ...
 
     @property
@@ -74,5 +74,5 @@ class Executor(Protocol):
         ...
 
     def forward(self, rows: Sequence[Row], *, alone: bool = True) -> list[Logits]:
-        """One forward pass: extends each row's slot and returns its last `num_logits` logits. ``alone``: no other executor is at work, so that all cores may be used."""
+        """One forward pass: extends each row's slot and returns its last `num_logits` logits, in arrays that the caller may write over. ``alone``: no other executor is at work, so that all cores may be used."""
         ...

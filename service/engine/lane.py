@@ -6,6 +6,7 @@ thread of its own.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ParamSpec
@@ -15,6 +16,8 @@ from service.engine.sequence import Job, Sequence, num_common
 
 _Arguments = ParamSpec("_Arguments")
 
+LONG_S = 2.0
+"""Nobody waits for the end of a sequence that has run for so many seconds: it may be a report of thousands of tokens."""
 MOST_LEFT = 2
 """Of how many sequences that are over keys and values are kept, in slots that are free."""
 
@@ -53,6 +56,12 @@ class Lane:
     def load(self) -> int:
         """How many sequences are in it."""
         return len(self.entering) + len(self.running)
+
+    @property
+    def num_young(self) -> int:
+        """How many of them have run for less than `LONG_S`: those that are soon over, so that waiting for them is worth while."""
+        now = time.monotonic()
+        return len(self.entering) + sum(now - sequence.started_at < LONG_S for sequence in self.running)
 
     @property
     def has_room(self) -> bool:

@@ -55,7 +55,7 @@ MOST_BOUND = 64
 """How many sets of adapters are kept bound to each graph."""
 
 PATIENCE = 4
-"""With a small base a row more costs nearly what it would cost alone: two in each lane write as many reports a second as ever come, and each waits for the other
+"""With a small base a row more costs nearly what it would cost alone: two in each lane write as many reports a second as any number does, and all in a lane wait for each other
 (docs/performance.md)."""
 
 _UNSEEN = np.float32(-1e30)

@@ -395,7 +395,10 @@ def test_a_run_that_goes_on_from_an_adapter_is_another_run(run: tuple[Path, Path
     with pytest.raises(SpecialistFailed, match="begun with another init"):
         specialist(schema, "delivery", at.root, PLAN, base=str(base), init=at.bundle)
     with pytest.raises(AdapterUnfit, match=r"has rank 2.*planned: rank 3"):
-        specialist(schema, "delivery", tmp_path / "out", replace(PLAN, rank=3), base=str(base), init=at.bundle, say=lambda _: None)
+        specialist(schema, "delivery", tmp_path / "out", replace(PLAN, rank=3), base=str(base), init=at.bundle)
+    with pytest.raises(AdapterUnfit, match="holds no adapter"):
+        specialist(schema, "delivery", tmp_path / "out", PLAN, base=str(base), init=tmp_path)
+    assert not (tmp_path / "out").exists(), "nothing is made for what cannot be"
 
 
 def test_golden_pairs_pass_the_same_gates(run: tuple[Path, Path, Places], tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from service.engine.drafting import Hints, Lookup
+from service.engine.drafting import MOST_TRIED, MOST_VALUE, Hints, Lookup
 from service.planning import delimiters
 
 
@@ -43,12 +43,35 @@ def test_inside_of_a_text_the_prompt_goes_before_the_examples() -> None:
     assert value_lookup((SPACE, 41, 20, 40), 20).guess(9) == (21, QUOTE, COMMA, NEXT), "but only from the beginning of a word on"
     assert value_lookup((SPACE, 20, 40), 20, 21).guess(9) == (QUOTE, COMMA, NEXT, QUOTE), "and only where it has all of the text"
     assert value_lookup((20, 40, COMMA, 20, 42), 20).guess(9) == (42,), "and of its places the latest"
+    assert value_lookup((SPACE, COMMA, 40), 20, 21, QUOTE, COMMA).guess(9) == (NEXT, QUOTE, 22, QUOTE), "nor is it asked behind a text"
+
+
+@pytest.mark.parametrize(("length", "follows"), [(MOST_VALUE, 40), (MOST_VALUE + 1, 41)])
+def test_a_long_text_is_looked_up_by_its_last_tokens(length: int, follows: int) -> None:
+    words = tuple(range(50, 50 + length))
+    assert value_lookup((SPACE, *words, 40, COMMA, *words[1:], 41), *words).guess(1) == (follows,)
+
+
+def test_what_an_attempt_begins_with_is_known_like_all_that_is_written() -> None:
+    lookup = value_lookup((SPACE, 20, 40))
+    lookup.extend((20, 21, QUOTE, COMMA, NEXT, QUOTE))
+    lookup.extend((20,))
+    assert lookup.guess(9) == (40,)
+    together = value_lookup((SPACE, 20, 40), 20, 21, QUOTE, COMMA, NEXT, QUOTE, 20)
+    assert (together.opened, together.guess(9)) == (lookup.opened, (40,))
+
+
+def test_of_a_prompt_of_one_word_over_and_over_only_so_many_places_are_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    looked_at: list[int] = []
+    monkeypatch.setattr(Lookup, "_is_edge", lambda _, at: looked_at.append(at))
+    assert value_lookup((SPACE, *[30] * 8_000), *[30] * 9).guess(1) == (30,)
+    assert len(looked_at) == MOST_TRIED
 
 
 @pytest.mark.parametrize(
     ("text", "kind"),
     [('"', "quotes"), ('":"', "quotes"), ('},{"', "quotes"), (",", "ends"), (" |", "ends"), ("\n\n", "ends"), ("%).", "ends"), ("¿", "ends"), (" -", "ends"), (" ", "spaces"), ("   ", "spaces"),
-     ("-", ""), ("@", ""), ("_", ""), ("word", ""), (" word", ""), ("é", ""), ("7", ""), ("1.", ""), ("", "")],
+     ("-", ""), ("@", ""), ("_", ""), ("word", ""), (" word", ""), ("é", ""), ("\ufffd", ""), ("’", "ends"), ("7", ""), ("1.", ""), ("", "")],
 )  # fmt: skip
 def test_what_a_token_is(text: str, kind: str) -> None:
     found = delimiters(["padding", text])

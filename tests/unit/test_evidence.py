@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import random
+import re
 import time
 from typing import Any
 
@@ -10,7 +12,7 @@ import pytest
 
 from schemas.catalog import Catalog
 from service.command.demo import ENGLISH, SPANISH
-from service.evidence import QUESTION, Evidence, Span, Status, attest
+from service.evidence import MOST_WORDS, QUESTION, Evidence, Span, Status, _in_a_row, attest
 
 SCHEMA: dict[str, Any] = {"type": "object", "properties": {
     "name": {"type": "string"}, "who": {"type": "array", "items": {"type": "object", "properties": {"name": {"type": "string"}, "due": {"type": ["string", "null"], "format": "date"}}}},
@@ -185,3 +187,16 @@ def test_a_note_of_the_demo_founds_its_own_values(note: str) -> None:
     found = attest(names | {"progress_percent": 70 if note is ENGLISH else 45}, schema, {QUESTION: note})
     assert [e.status for e in found] == [Status.COPIED, Status.COPIED, Status.UNSTATED, Status.NORMALIZED]
     assert json.dumps([e.pointer for e in found]) == '["/agent_id", "/owner/name", "/owner/email", "/progress_percent"]'
+
+
+@pytest.mark.parametrize("most_words", [0, MOST_WORDS])
+def test_words_in_a_row_are_found_where_an_expression_finds_them(most_words: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("service.evidence.MOST_WORDS", most_words)
+    draw, num_found = random.Random(7), 0
+    for _ in range(5_000):
+        text = "".join(draw.choice("ab \n\u00a0") for _ in range(draw.randint(0, 14)))
+        words = ["".join(draw.choice("ab") for _ in range(draw.randint(1, 2))) for _ in range(draw.randint(1, 3))]
+        found = list(_in_a_row(words, text))
+        assert found == [match.span() for match in re.finditer(r"\s+".join(words), text)], (text, words)
+        num_found += len(found)
+    assert num_found > 1_000

@@ -78,6 +78,34 @@ def test_as_many_run_together_as_wait_for_it_to_be_worth_it(patience: int, waiti
     assert max(map(len, executor.passes)) == together
 
 
+def test_nobody_waits_for_the_end_of_what_has_run_for_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("service.engine.lane.LONG_S", 0.05)
+    executor = RandomExecutor(VOCAB, num_slots=4, patience=9)
+    executor.gate.clear()
+    with engine_of(executor) as engine:
+        endless = engine.submit(job(eos_ids=(99,), max_new_tokens=4000))
+        assert executor.entered.wait(WAIT_S)
+        time.sleep(0.1)
+        short = engine.submit(job(max_new_tokens=2))
+        executor.gate.set()
+        short.result(WAIT_S)
+        assert not endless.done()
+        endless.cancel()
+
+
+def test_a_full_queue_ends_patience() -> None:
+    executor = RandomExecutor(VOCAB, num_slots=4, patience=4)
+    with engine_of(executor, max_queue=2) as engine:
+        executor.gate.clear()
+        futures = [engine.submit(job(eos_ids=(99,), max_new_tokens=20))]
+        assert executor.entered.wait(WAIT_S)
+        futures += [engine.submit(job()) for _ in range(2)]
+        executor.gate.set()
+        for future in futures:
+            future.result(WAIT_S)
+    assert max(map(len, executor.passes)) > 1
+
+
 def test_another_attempt_at_a_report_does_not_wait_for_a_crowd() -> None:
     executor = RandomExecutor(VOCAB, num_slots=4, patience=9)
     executor.gate.clear()

@@ -14,7 +14,7 @@ import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from schemas.admission import AdmittedSchema, SchemaRefused, admit_text
 from schemas.canonical import digest
@@ -30,6 +30,9 @@ from training.specialist.fields import SchemaUnfit
 from training.specialist.notes import Specialty
 from training.specialist.teacher import Teacher, TeacherUnreachable, taught
 from training.whole import changed_inputs, write_json, write_whole
+
+if TYPE_CHECKING:
+    from training.specialist.finetune import FinetunePlan
 
 SLICES = {"unseen_values": "train", "unseen_wordings": "heldout"}
 """Slice -> whose wordings; the values are held out in both."""
@@ -117,7 +120,13 @@ def specialist(schema: Path, name: str, output: Path, plan: SpecialistPlan, *, b
         raise SpecialistFailed(f"--name {name!r}: small letters, digits, '_' and '-' with a letter first, and not 'base', which asks for the base itself")
     at = Places(output, name)
     specialty = Specialty.read(name, _admitted(schema), book)
-    inputs = _inputs(specialty, plan, base, init, teacher, {"field book": book, "golden": golden}) | {"notes": [digest(path.read_text("utf-8")) for path in notes]}
+    begun_with = None
+    if init is not None:
+        from training.specialist.finetune import init_config, weights_digest
+
+        init_config(init, _recipe(plan))
+        begun_with = weights_digest(init)
+    inputs = _inputs(specialty, plan, base, teacher, {"field book": book, "golden": golden}) | {"init": begun_with, "notes": [digest(path.read_text("utf-8")) for path in notes]}
     _same_inputs(at, inputs)
     stages = (
         Stage("pairs", at.card, lambda: _make_pairs(at, specialty, plan, golden, notes, teacher, say)),
@@ -140,13 +149,11 @@ def _admitted(file: Path) -> AdmittedSchema:
         raise SpecialistFailed(f"{file}: {error}") from error
 
 
-def _inputs(specialty: Specialty, plan: SpecialistPlan, base: str | None, init: Path | None, teacher: Teacher | None, files: dict[str, Path | None]) -> dict[str, Any]:
+def _inputs(specialty: Specialty, plan: SpecialistPlan, base: str | None, teacher: Teacher | None, files: dict[str, Path | None]) -> dict[str, Any]:
     """What a run is made of; two runs with the same are the same run."""
-    from training.specialist.finetune import weights_digest
-
     return {
         "name": specialty.name, "schema": specialty.admitted.digest, "base": base, "plan": {**asdict(plan), "device": None, "threads": None, "compiled": None},
-        "init": init and weights_digest(init), "teacher": teacher and [teacher.url, teacher.model, teacher.temperature],
+        "teacher": teacher and [teacher.url, teacher.model, teacher.temperature],
         "wordings": {split: digest(found.entries) for split, found in specialty.books.items()},
         **{label: path and digest(path.read_text("utf-8")) for label, path in files.items()},
     }  # fmt: skip
@@ -189,22 +196,27 @@ def _make_pairs(at: Places, specialty: Specialty, plan: SpecialistPlan, golden: 
     datacard.write(facts | ({"teacher": lessons.to_json()} if lessons else {}), at.card)
 
 
+def _recipe(plan: SpecialistPlan) -> FinetunePlan:
+    from training.base.pretrain import has_bf16
+    from training.specialist.finetune import FinetunePlan
+
+    return FinetunePlan(
+        rank=plan.rank, epochs=plan.passes, learning_rate=plan.learning_rate, batch_size=plan.batch_size, max_length=plan.max_length, seed=plan.seed,
+        bf16=has_bf16(plan.device), qlora=plan.qlora, gradient_checkpointing=plan.gradient_checkpointing, compiled=plan.compiled,
+    )  # fmt: skip
+
+
 def _finetune(at: Places, specialty: Specialty, plan: SpecialistPlan, base: str | None, init: Path | None) -> None:
     import torch
 
-    from training.base.pretrain import has_bf16
     from training.bundle import EMBEDDED
-    from training.specialist.finetune import FinetunePlan, finetune
+    from training.specialist.finetune import finetune
 
     if plan.threads:
         torch.set_num_threads(plan.threads)
     found = list(read_pairs(at.pairs))
-    recipe = FinetunePlan(
-        rank=plan.rank, epochs=plan.passes, learning_rate=plan.learning_rate, batch_size=plan.batch_size, max_length=plan.max_length, seed=plan.seed,
-        bf16=has_bf16(plan.device), qlora=plan.qlora, gradient_checkpointing=plan.gradient_checkpointing, compiled=plan.compiled,
-    )  # fmt: skip
     finetune(
-        base or str(EMBEDDED / "base"), found, at.adapter, recipe, schema_id=specialty.name, schema_digest=specialty.admitted.digest,
+        base or str(EMBEDDED / "base"), found, at.adapter, _recipe(plan), schema_id=specialty.name, schema_digest=specialty.admitted.digest,
         data_hash=content_hash(found), device=plan.device, asking=specialty.asking, init=init,
     )  # fmt: skip
 

@@ -173,12 +173,21 @@ def load_base(folder: Path, plan: FinetunePlan, device: str) -> Any:
     return prepare_model_for_kbit_training(model, use_gradient_checkpointing=plan.gradient_checkpointing)  # type: ignore[no-untyped-call]
 
 
-def _adapted(model: Any, init: Path, plan: FinetunePlan) -> Any:
-    """The base with an adapter that goes on learning. Raises: AdapterUnfit."""
-    found: Any = LoraConfig.from_pretrained(str(init))
+def init_config(init: Path, plan: FinetunePlan) -> Any:
+    """The configuration of an adapter to go on from. Raises: AdapterUnfit where there is none, or of another shape than is planned."""
+    try:
+        found: Any = LoraConfig.from_pretrained(str(init))
+    except ValueError as error:
+        raise AdapterUnfit(f"{init} holds no adapter: {error}") from error
     planned = plan.lora()
     if (found.r, found.lora_alpha, set(found.target_modules)) != (planned.r, planned.lora_alpha, set(TARGETS)):
         raise AdapterUnfit(f"{init} has rank {found.r}, alpha {found.lora_alpha} and adapts {', '.join(sorted(found.target_modules))}, which is not what is planned: rank {planned.r}, alpha {planned.lora_alpha}, {', '.join(sorted(TARGETS))}")
+    return found
+
+
+def _adapted(model: Any, init: Path, plan: FinetunePlan) -> Any:
+    """The base with an adapter that goes on learning. Raises: AdapterUnfit."""
+    found = init_config(init, plan)
     found.base_model_name_or_path = model.name_or_path  # peft looks there for what it saves; a digest is no place
     try:
         return PeftModel.from_pretrained(model, str(init), is_trainable=True, config=found)
