@@ -219,7 +219,7 @@ class Generator:
         closed, chosen = False, list[int]()
         for attempt in range(MAX_ATTEMPTS):
             if start is None or attempt >= MAX_ATTEMPTS - HOT_ATTEMPTS:
-                options, start = _hotter(request.options, attempt), None
+                options, start = request.options.anew(attempt, RETRY_TEMPERATURE), None
             else:
                 options = request.options
             try:
@@ -344,8 +344,3 @@ async def _within(timeout_s: float | None) -> AsyncIterator[float | None]:
 
 def _texts(request: GenerationRequest) -> dict[str, str]:
     return {QUESTION: request.question, **{item.id: item.text for item in request.context}}
-
-
-def _hotter(options: DecodingOptions, attempt: int) -> DecodingOptions:
-    """The options of an attempt anew: hotter and with another seed."""
-    return replace(options, temperature=max(options.temperature, RETRY_TEMPERATURE), seed=options.seed ^ (attempt << 32))

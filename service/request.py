@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 
 from service.errors import FieldViolation, RequestInvalid
@@ -77,6 +77,10 @@ class DecodingOptions:
     seed: int = 0
     grounding: Grounding = Grounding.STRICT
     require_grounded: bool = False
+
+    def anew(self, attempt: int, least_temperature: float) -> DecodingOptions:
+        """Those of another attempt, which must differ from the first: at least so hot, with a seed of its own."""
+        return replace(self, temperature=max(self.temperature, least_temperature), seed=self.seed ^ (attempt << 32))
 
 
 @dataclass(frozen=True, slots=True)
