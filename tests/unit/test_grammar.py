@@ -162,6 +162,17 @@ def test_a_grammar_is_compiled_once_and_the_least_used_is_forgotten(grammars: Gr
     assert compiled(first) is one and compiled(second) is not two
 
 
+def test_large_grammars_are_forgotten_sooner(grammars: Grammars, monkeypatch: pytest.MonkeyPatch) -> None:
+    large, small, other = admit({"enum": ["x" * 5_000, "y"]}), admit({"const": "small"}), admit({"const": "other"})
+    kept = [grammars.compiled(schema, trusted=True) for schema in (large, small)]
+    assert kept[0].size_bytes > kept[1].size_bytes + 5_000
+    monkeypatch.setattr(grammar, "CACHE_BYTES", 2 * kept[1].size_bytes + 100)
+    third = grammars.compiled(other, trusted=True)
+    assert [grammars.compiled(schema, trusted=True) for schema in (small, other)] == [kept[1], third]
+    again = grammars.compiled(large, trusted=True)
+    assert again is not kept[0] and again is grammars.compiled(large, trusted=True), "one is kept, however large"
+
+
 def test_the_catalog_compiles_without_a_process_of_its_own(grammars: Grammars, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(grammar, "_compile_apart", lambda *_: pytest.fail("a process for the catalog"))
     catalog = Catalog.load()
