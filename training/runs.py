@@ -260,7 +260,7 @@ def make_adapter(
         output,
         replace(plan, bf16=plan.bf16 and has_bf16(device)),
         schema_id=schema_id,
-        schema_digest=Catalog.load().get(schema_id).digest,
+        admitted=Catalog.load().get(schema_id),
         data_hash=content_hash(found),
         device=device,
         init=init,

@@ -11,6 +11,7 @@ import torch
 from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM, PreTrainedTokenizerFast
 
+from schemas.catalog import Catalog
 from tests import tiny
 from training.base.objective import losses
 from training.base.prefix import attention_mask, prompt_lengths
@@ -29,6 +30,8 @@ from training.specialist.finetune import (
     last_checkpoint,
     load_base,
 )
+
+SCHEMA = Catalog.load().get("agent_status")
 
 
 @pytest.mark.parametrize("prefix_lm", [False, True])
@@ -101,7 +104,7 @@ def test_a_step_trains_the_adapter_and_leaves_the_base_as_it_was(qlora: bool, gr
     quantized = sorted({type(module).__name__ for module in model.modules() if "Linear" in type(module).__name__})
     assert quantized == (["Linear", "Linear4bit"] if qlora else ["Linear"]), "in 4 bits all but the head are"
     pairs = [pair("agent_status", "train", f"step:{i}")[0] for i in range(4)]
-    facts = finetune(str(tmp_path / "base"), pairs, tmp_path / "adapter", plan, schema_id="agent_status", schema_digest="d", data_hash="h")
+    facts = finetune(str(tmp_path / "base"), pairs, tmp_path / "adapter", plan, schema_id="agent_status", admitted=SCHEMA, data_hash="h")
     assert facts["steps"] >= 1 and facts["plan"]["qlora"] is qlora
     assert {file.name: file.read_bytes() for file in (tmp_path / "base").glob("*.safetensors")} == before
     adapter = read_adapter(tmp_path / "adapter")
@@ -151,7 +154,7 @@ def counted(monkeypatch: pytest.MonkeyPatch) -> dict[str, int]:
 
 def trained(base: Path, output: Path, data_hash: str = "h", init: Path | None = None, **changes: Any) -> dict[str, Any]:
     pairs = [pair("agent_status", "train", f"stop:{i}")[0] for i in range(8)]
-    return finetune(str(base), pairs, output, replace(PLAN, **changes), schema_id="agent_status", schema_digest="d", data_hash=data_hash, init=init)
+    return finetune(str(base), pairs, output, replace(PLAN, **changes), schema_id="agent_status", admitted=SCHEMA, data_hash=data_hash, init=init)
 
 
 def test_a_killed_run_goes_on_from_its_last_checkpoint_and_ends_where_it_would_have(base: Path, tmp_path: Path, counted: dict[str, int]) -> None:
@@ -207,3 +210,22 @@ def test_an_adapter_of_another_shape_is_not_gone_on_with(hidden_size: int | None
     with pytest.raises(AdapterUnfit, match=message):
         trained(base, tmp_path / "two", init=tmp_path / "one", **changes)
     assert not (tmp_path / "two" / "metadata.json").exists()
+
+
+def test_an_adapter_goes_on_where_its_base_has_grown(base: Path, tmp_path: Path) -> None:
+    """Its layers stand where those of the smaller base do; what the larger one has been given begins without it."""
+    for folder, changes in (("small", {"num_hidden_layers": 3, "lookup_layer": 2}), ("large", {"num_hidden_layers": 6, "lookup_layer": 4})):
+        tiny.save_base(tmp_path / folder, prefix_lm=True, **changes)
+        (tmp_path / folder / "tokenizer_config.json").write_bytes((base / "tokenizer_config.json").read_bytes())
+    trained(tmp_path / "small", tmp_path / "one")
+    trained(tmp_path / "large", tmp_path / "two", init=tmp_path / "one", learning_rate=1e-9)
+    one, two = (load_file(tmp_path / name / "adapter_model.safetensors") for name in ("one", "two"))
+    of_one = {0: 0, 1: 1, 4: 2}  # two below the layer whose heads look words up, and that one
+    for name, found in two.items():
+        layer = int(name.partition(".layers.")[2].partition(".")[0])
+        if layer in of_one:
+            torch.testing.assert_close(found, one[name.replace(f".layers.{layer}.", f".layers.{of_one[layer]}.")])
+        elif "lora_B" in name:
+            assert float(found.abs().max()) < 1e-7, "five steps at next to no rate"
+    with pytest.raises(AdapterUnfit, match="does not fit this base"):
+        trained(tmp_path / "small", tmp_path / "three", init=tmp_path / "two")

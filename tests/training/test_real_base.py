@@ -65,7 +65,7 @@ def test_what_is_trained_on_are_the_tokens_of_mistral_common(base: Path, officia
 def test_steps_with_the_official_tokenizer_trains_an_adapter_that_serves(qlora: bool, base: Path, tmp_path: Path) -> None:
     plan = FinetunePlan(rank=2, batch_size=2, bf16=False, qlora=qlora, max_length=CONTEXT_LENGTH)
     schema = Catalog.load().get("agent_status")
-    facts = finetune(str(base), some_pairs(), tmp_path / "agent_status", plan, schema_id="agent_status", schema_digest=schema.digest, data_hash="h")
+    facts = finetune(str(base), some_pairs(), tmp_path / "agent_status", plan, schema_id="agent_status", admitted=schema, data_hash="h")
     assert facts["steps"] == 2 and facts["pairs_too_long"] == 0, "the first one warms up"
     adapter = read_adapter(tmp_path / "agent_status")
     assert adapter.base_digest == read_base(str(base)).digest

@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[2]
 GENERATED = "service.pb"
 GRPC = ("grpc", "grpc_health", "grpc_reflection", "grpc_status", "grpc_tools", "google")
 AT_THE_EDGE = ("service.rpc", "service.client")
-USES_SERVICE = {"training.measure.evaluate", "training.measure.bench", "training.measure.calibration", "training.measure.peers.comparison", "training.measure.masks", "training.measure.passes", "training.measure.load", "training.measure.scaling", "training.bundle"}
+USES_SERVICE = {"training.measure.evaluate", "training.measure.bench", "training.measure.calibration", "training.measure.peers.comparison", "training.measure.masks", "training.measure.passes", "training.measure.load", "training.measure.scaling", "training.bundle", "training.specialist.form"}
 LAZY = {"training.cli", "training.cli_measure", "training.options"}
 """Modules whose top level must stay light."""
 HEAVY = ("torch", "transformers", "peft", "trl", "datasets", "mimesis", "scipy", "service", "tokenizers")

@@ -90,6 +90,11 @@ def weights_of(init: Path) -> Path:
     return init / MODEL if is_begun(init) else init
 
 
+def begins_whole(init: Path, config: MistralConfig) -> bool:
+    """Whether a base of this configuration begins with all that a run has learned: the head that is not exported and the optimizers, too."""
+    return is_begun(init) and all(getattr(MistralConfig.from_pretrained(weights_of(init)), key) == getattr(config, key) for key in ("num_hidden_layers", "intermediate_size"))
+
+
 def begin_from(
     init: Path, learner: nn.Module, model: MistralForCausalLM, steps: Sequence[torch.optim.Optimizer], tokenizer: PreTrainedTokenizerBase, size: str
 ) -> None:
@@ -108,5 +113,5 @@ def begin_from(
         grow(model, load_weights(folder), theirs)
     except ValueError as error:
         raise BaseUnfit(f"{folder}: its weights are not those of a base of size {size} or less: {error}") from error
-    if is_begun(init) and all(getattr(theirs, key) == getattr(ours, key) for key in ("num_hidden_layers", "intermediate_size")):
+    if begins_whole(init, ours):
         restore(init, learner, steps)

@@ -6,6 +6,7 @@ Owns the losses on a batch as mean nats; what each token is about is `training/b
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -46,14 +47,27 @@ def token_losses(model: Any, hidden: Tensor, labels: Tensor) -> Tensor:
     return nn.functional.cross_entropy(model.lm_head(hidden[:, :-1][kept]).float(), target[kept], reduction="none")
 
 
+def form_loss(model: Any, hidden: Tensor, labels: Tensor, masks: Tensor, table: Tensor) -> Tensor:
+    """Mean nats by which what may not come next is given probability, over the tokens of reports: minus the logarithm of what all that may come next has together.
+
+    ``hidden`` (rows, length, hidden_size) of the last layer, ``labels`` (rows, length), ``masks`` (rows, length): the rows of ``table`` (masks, vocab_size) bool that say what
+    may stand at each token.
+    """
+    kept = labels[:, 1:] != IGNORED
+    logits = model.lm_head(hidden[:, :-1][kept]).float()
+    may = logits.masked_fill(~table[masks[:, 1:][kept]], -math.inf)
+    loss: Tensor = (logits.logsumexp(dim=-1) - may.logsumexp(dim=-1)).mean()
+    return loss
+
+
 def completion_loss(model: Any, backbone: Callable[..., Any], batch: dict[str, Tensor]) -> Tensor:
     """Mean cross-entropy in nats over the reports' tokens."""
     return token_losses(model, read(model, backbone, batch).last_hidden_state, batch["labels"]).mean()
 
 
-def losses(model: Any, backbone: Callable[..., Any], batch: dict[str, Tensor], layer: int) -> tuple[Losses, Tensor]:
+def losses(model: Any, backbone: Callable[..., Any], batch: dict[str, Tensor], layer: int) -> tuple[Losses, Tensor, Tensor]:
     """All of them for a batch with ``tags`` (rows, length, 3), and the hidden states (rows, length, hidden_size) before ``layer``, the one whose heads are shown
-    where to look.
+    where to look, and of the last layer.
     """
     ids, tags, in_report = batch["input_ids"], batch["tags"], batch["labels"] != IGNORED
     copies = copied(ids, tags, in_report)
@@ -65,4 +79,4 @@ def losses(model: Any, backbone: Callable[..., Any], batch: dict[str, Tensor], l
         of_token.mean(), chosen.mean() if len(chosen) else of_token.new_zeros(()), lookup_loss(model, hidden, tags, in_report, layer),
         naming_loss(model, hidden, ids, tags, in_report, layer), following_loss(model, hidden, ids, copies, layer),
     )  # fmt: skip
-    return found, hidden
+    return found, hidden, states.last_hidden_state

@@ -25,7 +25,7 @@ from torch.utils.data import DataLoader
 from transformers import MistralConfig, MistralForCausalLM, PreTrainedTokenizerBase, PreTrainedTokenizerFast
 
 from schemas.canonical import digest
-from training.base.checkpoint import MODEL, Progress, begin, begin_from, is_begun, restore, save, weights_of, wordings
+from training.base.checkpoint import MODEL, Progress, begin, begin_from, begins_whole, is_begun, restore, save, weights_of, wordings
 from training.base.export import export
 from training.base.induction import write_induction
 from training.base.muon import Muon
@@ -37,6 +37,8 @@ from training.progress import share_bar
 from training.whole import write_json
 
 LOOKUP_DEPTH = 2 / 3  # of the layers: those below learn what each word is about, the first heads of the next one are shown where to look
+HEAD_ALONE = 1e6
+"""Tokens for which a new head of tags learns from a base that has already learned, before the base learns from it: what it says at first is noise."""
 ROPE_THETA = 1e6  # slow rotations, so that contents can be compared from one end of a note to the other
 
 
@@ -125,14 +127,16 @@ class Learner(nn.Module):
         self.model, self.tagging_weight = model, tagging_weight
         self.layer = int(model.config.lookup_layer)
         self.head = TagHead(model.config.hidden_size)
+        self.head_alone = False
         self._losses: Callable[..., Any] = lambda batch: losses(model, backbone, batch, self.layer)  # in a closure: it is no second module
 
     def forward(self, batch: dict[str, Tensor]) -> tuple[Tensor, ...]:
         """`training.base.objective.Losses`, and the loss on the tags of note and report, in nats."""
-        found, hidden = self._losses(batch)
+        found, hidden, _ = self._losses(batch)
         in_report = batch["labels"] != IGNORED
         tags = [batch["tags"].masked_fill(part[..., None], IGNORED) for part in (in_report, ~in_report)]
-        tagging = sum((self.head.loss(hidden, part) for part in tags), in_report.new_zeros((), dtype=torch.float32))
+        told = hidden.detach() if self.head_alone else hidden
+        tagging = sum((self.head.loss(told, part) for part in tags), in_report.new_zeros((), dtype=torch.float32))
         return *found, tagging
 
 
@@ -168,9 +172,10 @@ def pretrain(
     elif init is not None:
         begin_from(init, learner, model, steps, tokenizer, plan.size)
         report(f"starting from {init}")
+    new_head = init is not None and not begins_whole(init, model.config)
     report(f"{plan.size}: {sum(p.numel() for p in model.parameters()) / 1e6:.1f}M parameters on {device}")
     with share_bar("pre-training") as shown:
-        run = _Run(plan, device, output, learner, steps, progress, _Log(output / "log.jsonl", report, shown))
+        run = _Run(plan, device, output, learner, steps, progress, _Log(output / "log.jsonl", report, shown), new_head)
         while plan.share(progress) < 1:
             run.through(plan.phase(plan.share(progress)), tokenizer_path)
     return _finished(model, tokenizer, output, plan, progress, before)
@@ -187,6 +192,8 @@ class _Run:
     steps: list[torch.optim.Optimizer]
     progress: Progress
     log: _Log
+    new_head: bool
+    """Whether the head of tags begins anew on a base that does not."""
 
     def through(self, phase: Phase, tokenizer_path: Path) -> None:
         """Train until the phase ends."""
@@ -196,6 +203,7 @@ class _Run:
         loader = DataLoader(notes, batch_size=None, num_workers=workers, prefetch_factor=4 if workers else None, pin_memory=self.device == "cuda")
         last = saved = time.monotonic()
         for batch in loader:
+            self.learner.head_alone = self.new_head and self.progress.tokens < HEAD_ALONE
             share = lr_share(self.plan, self.plan.share(self.progress), self.progress.tokens)
             losses = _step(self.learner, self.steps, {k: v.to(self.device, non_blocking=True) for k, v in batch.items()}, share, self.device)
             now = time.monotonic()

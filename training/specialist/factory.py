@@ -122,9 +122,9 @@ def specialist(schema: Path, name: str, output: Path, plan: SpecialistPlan, *, b
     specialty = Specialty.read(name, _admitted(schema), book)
     begun_with = None
     if init is not None:
-        from training.specialist.finetune import init_config, weights_digest
+        from training.specialist.finetune import weights_digest
 
-        init_config(init, _recipe(plan))
+        _recipe(plan).known(init)
         begun_with = weights_digest(init)
     inputs = _inputs(specialty, plan, base, teacher, {"field book": book, "golden": golden}) | {"init": begun_with, "notes": [digest(path.read_text("utf-8")) for path in notes]}
     _same_inputs(at, inputs)
@@ -216,7 +216,7 @@ def _finetune(at: Places, specialty: Specialty, plan: SpecialistPlan, base: str 
         torch.set_num_threads(plan.threads)
     found = list(read_pairs(at.pairs))
     finetune(
-        base or str(EMBEDDED / "base"), found, at.adapter, _recipe(plan), schema_id=specialty.name, schema_digest=specialty.admitted.digest,
+        base or str(EMBEDDED / "base"), found, at.adapter, _recipe(plan), schema_id=specialty.name, admitted=specialty.admitted,
         data_hash=content_hash(found), device=plan.device, asking=specialty.asking, init=init,
     )  # fmt: skip
 

@@ -21,7 +21,7 @@ from typing import Any
 import torch
 from datasets import Dataset
 from huggingface_hub import snapshot_download
-from peft import LoraConfig, PeftModel, prepare_model_for_kbit_training
+from peft import LoraConfig, prepare_model_for_kbit_training
 from torch import Tensor
 from transformers import (
     AutoModelForCausalLM,
@@ -32,12 +32,15 @@ from transformers import (
 )
 from trl import SFTConfig, SFTTrainer  # type: ignore[attr-defined]
 
+from schemas.admission import AdmittedSchema
 from training.base.encode import PairEncoder
-from training.base.objective import completion_loss, losses
+from training.base.objective import completion_loss, form_loss, losses, read
 from training.base.pretrain import compiled_layers
 from training.base.tagging import IGNORED, UNTAGGED
-from training.failures import AdapterUnfit, PairsUnfit
+from training.failures import PairsUnfit
 from training.notes.synthesize import Pair
+from training.specialist.form import Form, foreign
+from training.specialist.going_on import going_on, init_config
 from training.whole import changed_inputs, write_json
 
 CHECKPOINT_STEPS = 25
@@ -55,8 +58,8 @@ class FinetunePlan:
     ``qlora`` keeps the frozen base in 4 bits (NF4), ``gradient_checkpointing`` computes a layer's activations anew instead of keeping them: both save memory and cost
     time, for bases of billions.
     ``compiled`` compiles the layers first, which takes a minute or two.
-    ``lesson_weight`` weighs choosing, looking, naming and following (`training/base/objective.py`) against the report, for bases that have learned to look; for any
-    other, only the report counts.
+    ``lesson_weight`` weighs choosing, looking, naming and following (`training/base/objective.py`) against the report, ``form_weight`` form (`training/specialist/form.py`),
+    ``foreign_weight`` form in the reports of other notes, for bases that have learned to look; for any other, only the report counts.
     """
 
     rank: int = 8
@@ -67,6 +70,8 @@ class FinetunePlan:
     warmup_ratio: float = 0.05
     max_length: int = 1280
     lesson_weight: float = 0.5
+    form_weight: float = 5.0
+    foreign_weight: float = 1.0
     seed: int = 1
     bf16: bool = True
     qlora: bool = False
@@ -80,9 +85,15 @@ class FinetunePlan:
     def lora(self) -> LoraConfig:
         return LoraConfig(r=self.rank, lora_alpha=self.lora_alpha, target_modules=TARGETS, lora_dropout=0.0, bias="none", task_type="CAUSAL_LM")
 
+    def known(self, init: Path) -> Any:
+        """The configuration of an adapter to go on from. Raises: AdapterUnfit where there is none, or not as planned."""
+        return init_config(init, self.rank, self.lora_alpha, TARGETS)
 
-def dataset(tokenizer: PreTrainedTokenizerBase, pairs: Iterable[Pair], max_length: int, asking: dict[str, Any] | None = None) -> tuple[Dataset, int]:
-    """Token ids with the loss on the report only, and a tag for each; returns (dataset, number of pairs too long to use). Raises: PairsUnfit when none is left."""
+
+def dataset(tokenizer: PreTrainedTokenizerBase, pairs: Iterable[Pair], max_length: int, asking: dict[str, Any] | None = None, form: Form | None = None) -> tuple[Dataset, int]:
+    """Token ids with the loss on the report only, a tag for each, and, where there is a lesson in form, the number of its mask; returns (dataset, number of pairs too long
+    to use). Raises: PairsUnfit when none is left.
+    """
     encode = PairEncoder(tokenizer, asking=asking)
     rows: list[dict[str, list[Any]]] = []
     too_long = 0
@@ -92,25 +103,30 @@ def dataset(tokenizer: PreTrainedTokenizerBase, pairs: Iterable[Pair], max_lengt
             too_long += 1
             continue
         labels = [t if kept else IGNORED for t, kept in zip(encoded.token_ids, encoded.completion_mask, strict=True)]
-        rows.append({"input_ids": encoded.token_ids, "labels": labels, "tags": encoded.tags})
+        masks = [IGNORED] * encoded.prompt_length + form.places(pair.report) if form else []
+        rows.append({"input_ids": encoded.token_ids, "labels": labels, "tags": encoded.tags, "masks": masks})
     if not rows:
         raise PairsUnfit(f"all {too_long} pairs are longer than {max_length} tokens; give a larger --max-length" if too_long else "there are no pairs")
     return Dataset.from_list(rows), too_long
 
 
 def collate(rows: list[dict[str, list[Any]]]) -> dict[str, Tensor]:
-    """Right-padded (rows, length) batches without an attention mask.
+    """Right-padded (rows, length) batches without an attention mask; those of reports under other notes, where there is a lesson in form, are named ``foreign_...``.
 
     Nothing looks at what is padded on the right: a report is causal, and a prompt's mask ends with the prompt. The positions are what trl counts tokens by.
     """
+    names = ("input_ids", "labels", "tags", "masks") if rows[0]["masks"] else ("input_ids", "labels", "tags")
+    batch = _padded(rows, names)
+    batch["position_ids"] = torch.arange(batch["input_ids"].size(1))[None].expand(len(rows), -1)
+    if "masks" in names and (others := list(foreign(rows))):
+        batch |= {f"foreign_{name}": padded for name, padded in _padded(others, ("input_ids", "labels", "masks")).items()}
+    return batch
+
+
+def _padded(rows: Sequence[dict[str, list[Any]]], names: Sequence[str]) -> dict[str, Tensor]:
     length = -(-max(len(row["input_ids"]) for row in rows) // 16) * 16
-    ids = torch.zeros((len(rows), length), dtype=torch.long)
-    labels = torch.full((len(rows), length), IGNORED, dtype=torch.long)
-    tags = torch.tensor(UNTAGGED).repeat(len(rows), length, 1)
-    for i, row in enumerate(rows):
-        size = len(row["input_ids"])
-        ids[i, :size], labels[i, :size], tags[i, :size] = (torch.tensor(row[name]) for name in ("input_ids", "labels", "tags"))
-    return {"input_ids": ids, "labels": labels, "tags": tags, "position_ids": torch.arange(length)[None].expand(len(rows), -1)}
+    filler = {"input_ids": 0, "labels": IGNORED, "masks": IGNORED, "tags": UNTAGGED}
+    return {name: torch.tensor([row[name] + [filler[name]] * (length - len(row[name])) for row in rows]) for name in names}
 
 
 def arguments(plan: FinetunePlan, work: Path, device: str) -> SFTConfig:
@@ -129,7 +145,9 @@ class CompletionTrainer(SFTTrainer):
     trl's own loss takes log-probabilities, entropy and the best token of every place: a third of a step at this width.
     """
 
-    lesson_weight = 0.0
+    lesson_weight = form_weight = foreign_weight = 0.0
+    may_stand: Tensor | None = None
+    """The masks of the lesson in form, by number: (masks, vocab_size) bool."""
     compiled: Callable[..., Any] | None = None
     """The layers, compiled; they share their weights with the model's."""
 
@@ -148,8 +166,20 @@ class CompletionTrainer(SFTTrainer):
         layer, backbone = getattr(plain.config, "lookup_layer", None), plain.model if self.compiled is None else self.compiled
         if layer is None or not self.lesson_weight:
             return completion_loss(plain, backbone, inputs)
-        (report, *lessons), _ = losses(plain, backbone, inputs, layer)
-        return report + self.lesson_weight * torch.stack(lessons).sum()
+        (report, *lessons), _, hidden = losses(plain, backbone, inputs, layer)
+        loss: Tensor = report + self.lesson_weight * torch.stack(lessons).sum()
+        if self.may_stand is not None:
+            loss = loss + self._form(plain, backbone, inputs, hidden)
+        return loss
+
+    def _form(self, plain: Any, backbone: Callable[..., Any], inputs: dict[str, Tensor], hidden: Tensor) -> Tensor:
+        """The weighed loss in form: of the notes' own reports, and of those under other notes."""
+        table = self.may_stand = self.may_stand.to(hidden.device)  # type: ignore[union-attr]
+        found = self.form_weight * form_loss(plain, hidden, inputs["labels"], inputs["masks"], table)
+        others = {name: inputs[f"foreign_{name}"] for name in ("input_ids", "labels", "masks") if f"foreign_{name}" in inputs}
+        if others:
+            found = found + self.foreign_weight * form_loss(plain, read(plain, backbone, others).last_hidden_state, others["labels"], others["masks"], table)
+        return found
 
 
 def read_tokenizer(folder: Path) -> PreTrainedTokenizerBase:
@@ -173,34 +203,12 @@ def load_base(folder: Path, plan: FinetunePlan, device: str) -> Any:
     return prepare_model_for_kbit_training(model, use_gradient_checkpointing=plan.gradient_checkpointing)  # type: ignore[no-untyped-call]
 
 
-def init_config(init: Path, plan: FinetunePlan) -> Any:
-    """The configuration of an adapter to go on from. Raises: AdapterUnfit where there is none, or of another shape than is planned."""
-    try:
-        found: Any = LoraConfig.from_pretrained(str(init))
-    except ValueError as error:
-        raise AdapterUnfit(f"{init} holds no adapter: {error}") from error
-    planned = plan.lora()
-    if (found.r, found.lora_alpha, set(found.target_modules)) != (planned.r, planned.lora_alpha, set(TARGETS)):
-        raise AdapterUnfit(f"{init} has rank {found.r}, alpha {found.lora_alpha} and adapts {', '.join(sorted(found.target_modules))}, which is not what is planned: rank {planned.r}, alpha {planned.lora_alpha}, {', '.join(sorted(TARGETS))}")
-    return found
-
-
-def _adapted(model: Any, init: Path, plan: FinetunePlan) -> Any:
-    """The base with an adapter that goes on learning. Raises: AdapterUnfit."""
-    found = init_config(init, plan)
-    found.base_model_name_or_path = model.name_or_path  # peft looks there for what it saves; a digest is no place
-    try:
-        return PeftModel.from_pretrained(model, str(init), is_trainable=True, config=found)
-    except RuntimeError as error:
-        raise AdapterUnfit(f"{init} does not fit this base: {error}") from error
-
-
 def examples_of(pairs: Sequence[Pair]) -> list[str]:
     """The first reports of pairs that were drawn. What people wrote by hand, which has no marks, may name real people and is not kept in an adapter."""
     return [pair.report for pair in pairs if pair.marks][:EXAMPLES]
 
 
-def finetune(base: str, pairs: Iterable[Pair], output: Path, plan: FinetunePlan, *, schema_id: str, schema_digest: str, data_hash: str,
+def finetune(base: str, pairs: Iterable[Pair], output: Path, plan: FinetunePlan, *, schema_id: str, admitted: AdmittedSchema, data_hash: str,
              device: str = "cpu", asking: dict[str, Any] | None = None, init: Path | None = None) -> dict[str, Any]:  # fmt: skip
     """Train an adapter and write it to ``output``; a killed run resumes from ``output/.work``. Returns its metadata.
 
@@ -213,18 +221,20 @@ def finetune(base: str, pairs: Iterable[Pair], output: Path, plan: FinetunePlan,
     """
     folder = local_base(base)
     work = output / ".work"
-    _begin(output, work, {"base": weights_digest(folder), "data": data_hash, "schema": schema_digest, "plan": asdict(plan) | {"compiled": None}, "init": init and weights_digest(init)})
+    _begin(output, work, {"base": weights_digest(folder), "data": data_hash, "schema": admitted.digest, "plan": asdict(plan) | {"compiled": None}, "init": init and weights_digest(init)})
     tokenizer = read_tokenizer(folder)
     model = load_base(folder, plan, device)
     if init is not None:
-        model = _adapted(model, init, plan)
+        model = going_on(model, init, plan.known(init))
     pairs = list(pairs)
-    data, too_long = dataset(tokenizer, pairs, plan.max_length, asking)
+    form = Form(tokenizer, model.config.vocab_size, admitted) if plan.form_weight and getattr(model.config, "lookup_layer", None) is not None else None
+    data, too_long = dataset(tokenizer, pairs, plan.max_length, asking, form)
     trainer = CompletionTrainer(
         model=model, args=arguments(plan, work, device), train_dataset=data, processing_class=tokenizer, peft_config=plan.lora() if init is None else None,
         data_collator=collate,
     )  # fmt: skip
-    trainer.lesson_weight = plan.lesson_weight
+    trainer.lesson_weight, trainer.form_weight, trainer.foreign_weight = plan.lesson_weight, plan.form_weight, plan.foreign_weight
+    trainer.may_stand = form and form.table()
     if plan.compiled:
         trainer.compiled = compiled_layers(trainer.model.get_base_model(), device)  # type: ignore[union-attr, operator]
     spent = _Spent(work / "spent.json")
@@ -232,7 +242,7 @@ def finetune(base: str, pairs: Iterable[Pair], output: Path, plan: FinetunePlan,
     result = trainer.train(resume_from_checkpoint=last_checkpoint(work))
     facts = {
         "examples": examples_of(pairs),
-        "kind": "adapter", "adapter_id": output.name, "schema_id": schema_id, "schema_digest": schema_digest, "base_digest": weights_digest(folder),
+        "kind": "adapter", "adapter_id": output.name, "schema_id": schema_id, "schema_digest": admitted.digest, "base_digest": weights_digest(folder),
         "rank": plan.rank, "lora_alpha": plan.lora_alpha, "plan": asdict(plan), "pairs": len(data), "pairs_too_long": too_long, "data_hash": data_hash,
         "processes": trainer.accelerator.num_processes, "steps": trainer.state.global_step, "train_loss": result.training_loss, "minutes": round(spent.seconds() / 60, 2),
         "num_parameters": _num_trainable(trainer.model),

@@ -1,0 +1,107 @@
+"""A lesson of fine-tuning: form. However wrong what stands there is, what comes next must still be able to come next.
+
+A report without a mask breaks its schema where the model is torn: "at_" was written for a status that is on track, and "track" follows. The right reports do not teach
+against it, because in them nobody is torn. So the mask that serves teaches, too: at every token, what the model gives to all that the schema forbids there is held
+against it, in the right report of a note and in the report of another note, which contradicts it from its first value to its last. What repeats an earlier item of a list
+whose items must differ is forbidden from where the two would part.
+
+Owns what may come next at each token of a report, and the rows of other notes' reports; the loss is `training.base.objective.form_loss`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from schemas.admission import AdmittedSchema
+from schemas.canonical import canonical_json
+from schemas.validation import ReportValidator
+from service.grammars.grammar import Grammars
+from training.base.tagging import IGNORED
+
+FOREIGN_SHARE = 0.5
+"""Of a batch's notes are given the report of another one, too."""
+LONGEST_SPELLING = 32
+"""Characters of the longest token that is looked for."""
+
+
+class Form:
+    """What may come next at each token of the reports of a schema. A mask is kept once: the reports of a schema have some hundreds of different ones together."""
+
+    def __init__(self, tokenizer: Any, vocab_size: int, admitted: AdmittedSchema) -> None:
+        self._backend, self._end, self._vocab_size = tokenizer.backend_tokenizer, int(tokenizer.eos_token_id), vocab_size
+        self._grammar = Grammars(self._backend.to_str(), vocab_size, (self._end,)).compiled(admitted, trusted=True)
+        self._judge = ReportValidator(admitted.schema)
+        self._spelled = {self._backend.decode([number]): number for number in range(min(vocab_size, self._backend.get_vocab_size()))}
+        self._numbers: dict[bytes, int] = {}
+
+    def places(self, report: str) -> list[int]:
+        """For each token of a canonical report, and for its end, the row of `table` that says what may stand there. Raises: MatcherFailed when it is not of the schema."""
+        encoded = self._backend.encode(report, add_special_tokens=False)
+        tokens, matcher, found = [*encoded.ids, self._end], self._grammar.fresh(), []
+        repeating = self._repeating(report, encoded.offsets)
+        for place, token in enumerate(tokens):
+            allowed = matcher.allowed().copy()
+            allowed[repeating.get(place, [])] = False
+            allowed[token] = True  # what is forced has one spelling in a mask, and may have another here
+            found.append(self._numbers.setdefault(np.packbits(allowed).tobytes(), len(self._numbers)))
+            if token != self._end:
+                matcher.consume(token)
+        return found
+
+    def table(self) -> Tensor:
+        """(masks, vocab_size) bool: the tokens that may stand at a place of that number."""
+        packed = np.frombuffer(b"".join(self._numbers), dtype=np.uint8).reshape(len(self._numbers), -1)
+        return torch.from_numpy(np.unpackbits(packed, axis=1, count=self._vocab_size).view(np.bool_))
+
+    def _repeating(self, report: str, offsets: Sequence[tuple[int, int]]) -> dict[int, list[int]]:
+        """Token -> the tokens by which an item of a list, whose items must differ, would go on as an earlier one does from where the two part."""
+        parts: dict[int, list[int]] = {}
+        for spans in self._differing(json.loads(report)):
+            for begin, earlier in ((later[0], before[0]) for number, later in enumerate(spans) for before in spans[:number]):
+                same = next(i for i in range(len(report) - begin) if report[begin + i] != report[earlier + i])
+                place, left = next((place, left) for place, (left, right) in enumerate(offsets) if left <= begin + same < right)
+                own, other = report[left : begin + same + 1], report[earlier + left - begin :]
+                ways = (other[:length] for length in range(len(own), LONGEST_SPELLING + 1))
+                parts.setdefault(place, []).extend(self._spelled[way] for way in ways if way in self._spelled)
+        return parts
+
+    def _differing(self, report: Any) -> Iterator[list[tuple[int, int]]]:
+        """The items' characters in the canonical text, of each list that would break the schema with its first item twice."""
+        for items, spans in _lists(report, 0):
+            if len(items) > 1:
+                second, items[1] = items[1], items[0]
+                if self._judge.violations(report):
+                    yield spans
+                items[1] = second
+
+
+def _lists(value: Any, at: int) -> Iterator[tuple[list[Any], list[tuple[int, int]]]]:
+    """Each list of an instance with the characters of its items, in the canonical text of the instance that begins at ``at``."""
+    if isinstance(value, dict):
+        for name, inner in value.items():
+            at += len(canonical_json(name)) + 2
+            yield from _lists(inner, at)
+            at += len(canonical_json(inner))
+    elif isinstance(value, list):
+        spans = []
+        for inner in value:
+            at += 1
+            yield from _lists(inner, at)
+            spans.append((at, at + len(canonical_json(inner))))
+            at = spans[-1][1]
+        yield value, spans
+
+
+def foreign(rows: Sequence[dict[str, list[int]]]) -> Iterator[dict[str, list[int]]]:
+    """Some rows' notes with the reports of the rows after them; ``input_ids``, ``labels`` and ``masks`` as in the rows, IGNORED in the prompt."""
+    for place in range(round(len(rows) * FOREIGN_SHARE)):
+        note, other = (rows[i] for i in (place, (place + 1) % len(rows)))
+        prompt, before = (sum(label == IGNORED for label in row["labels"]) for row in (note, other))
+        head = [IGNORED] * prompt
+        yield {"input_ids": note["input_ids"][:prompt] + other["input_ids"][before:], "labels": head + other["labels"][before:], "masks": head + other["masks"][before:]}
