@@ -164,4 +164,4 @@ def test_an_adapter_learns_form_in_the_reports_of_other_notes(tmp_path: Path) ->
         trainer._form(plain, plain.model, batch, read(plain, plain.model, batch).last_hidden_state).backward()
         optimizer.step()
     after = forms()
-    assert after[0] < own / 2 and after[1] < other / 2
+    assert after[0] < 0.8 * own and after[1] < 0.8 * other
