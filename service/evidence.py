@@ -238,7 +238,7 @@ class _Finder:
         part: dict[Decimal, set[Span]] = {}
         for source, text in self.texts.items():
             for mention in number_mentions(text):
-                (whole if mention.whole else part).setdefault(mention.value, set()).add(Span(source, mention.start, mention.end))
+                (whole if mention.whole else part).setdefault(_as_written(mention.value), set()).add(Span(source, mention.start, mention.end))
         return whole, part
 
     @cached_property
@@ -248,6 +248,11 @@ class _Finder:
         for mention in date_mentions(list(self.texts.values())):
             found[mention.day].append((mention.told, Span(sources[mention.text], mention.start, mention.end)))
         return found
+
+
+def _as_written(number: Decimal) -> Decimal:
+    """A number as a report's value tells it, which of a fraction keeps what a double does."""
+    return number if number == number.to_integral_value() else Decimal(str(float(number)))
 
 
 def _is_alone(text: str, span: Span) -> bool:

@@ -9,10 +9,8 @@ Owns the order of these and the retry budget. Each step is a module of its own; 
 from __future__ import annotations
 
 import asyncio
-import threading
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from functools import partial
@@ -36,6 +34,7 @@ from service.evidence import Status as Evidenced
 from service.grammars.closing import Closer
 from service.grammars.grammar import Grammars, GrammarSource
 from service.planning import Plan, Planner, delimiters
+from service.preparing import Preparing
 from service.request import BASE_ADAPTER_ID, DecodingOptions, GenerationRequest, Mode
 from service.result import FinishReason, GenerationResult
 from service.streaming import LeafStream, Step, StreamEvent, tell_steps
@@ -48,8 +47,6 @@ MAX_ATTEMPTS = 12
 """How often a report that only a checked keyword refuses is decoded, the first time included."""
 HOT_ATTEMPTS = 2
 """How many of them, the last ones, begin anew and hotter; those between go back to what was wrong (`service/backtrack.py`)."""
-STRANGERS_AT_ONCE = 2
-"""How many requests with a schema of their own are made ready at once; those of the catalog never wait for them."""
 RETRY_TEMPERATURE = 0.7
 """An attempt anew must differ from the first: it is sampled at least this hot, from a seed of its own."""
 
@@ -72,15 +69,14 @@ class Generator:
     def __init__(
         self, base: Base, adapters: Iterable[Adapter], engine: Decoder, catalog: Catalog, grammars: GrammarSource | None = None, most_preparing: int = 288
     ) -> None:
-        """``most_preparing``: how many requests may be or wait to be made ready."""
+        """``most_preparing``: how many requests may be or wait to be made ready, a quarter of them with schemas of their own."""
         self.catalog, self._base, self._engine = catalog, base, engine
         self._store = AdapterStore(adapters, base.digest)
         texts = base.token_texts()
         closer = Closer(texts, base.config.eos_ids) if grammars is None else None  # another engine's matchers cannot be copied
         source = grammars or Grammars(base.tokenizer.to_str(), base.config.vocab_size, base.config.eos_ids)
         self._planner = Planner(base, self._store, catalog, source, closer, delimiters(texts))
-        self._strangers = ThreadPoolExecutor(STRANGERS_AT_ONCE, thread_name_prefix="escribano-schema")
-        self._most_preparing, self._preparing = most_preparing, threading.BoundedSemaphore(most_preparing)
+        self._preparing = Preparing(self._planner, most_preparing, lambda: engine.closed)
 
     @classmethod
     def open(
@@ -154,7 +150,7 @@ class Generator:
     def close(self) -> None:
         """Stop decoding; reports not done fail with ShuttingDown."""
         self._engine.close()
-        self._strangers.shutdown(wait=False)
+        self._preparing.close()
 
     def generate_blocking(self, request: GenerationRequest, *, timeout_s: float | None = None) -> GenerationResult:
         """`generate` without an event loop."""
@@ -204,13 +200,13 @@ class Generator:
     async def _generated(self, request: GenerationRequest, deadline: float | None, listen: _Listen | None = None) -> GenerationResult:
         began = time.monotonic()
         while True:
-            plan = await self._made_ready(request)
+            plan = await self._preparing.plan(request)
             try:
                 with self._engine.holding(None if plan.adapter is None else plan.adapter.adapter_digest):
                     return await self._written(request, plan, began, deadline, None if listen is None else partial(listen, plan))
             except AdapterGone:  # replaced or unloaded since the request was made ready
-                assert plan.adapter is not None, "only an adapter can go"
-                self._store.named(plan.adapter.adapter_id)  # AdapterUnknown, unless another has come in its place
+                if request.adapter_id is not None:
+                    self._store.named(request.adapter_id)  # AdapterUnknown, unless another has come in its place
 
     async def _written(self, request: GenerationRequest, plan: Plan, began: float, deadline: float | None, listener: Listener | None) -> GenerationResult:
         spent: list[Completion] = []
@@ -244,29 +240,6 @@ class Generator:
         raise ReportInvalid(checked.violations, MAX_ATTEMPTS)
 
     # --- the steps ------------------------------------------------------------------------------------------------
-
-    async def _made_ready(self, request: GenerationRequest) -> Plan:
-        if not self._preparing.acquire(blocking=False):
-            raise QueueFull(self._most_preparing)
-        try:
-            pool = None if request.schema_json is None else self._strangers
-            return await asyncio.get_running_loop().run_in_executor(pool, self._planned, request)
-        except RuntimeError:
-            if self._engine.closed:
-                raise ShuttingDown() from None
-            raise
-        finally:
-            self._preparing.release()
-
-    def _planned(self, request: GenerationRequest) -> Plan:
-        if self._engine.closed:
-            raise ShuttingDown()
-        try:
-            return self._planner.plan(request)
-        except Exception:
-            raise
-        except BaseException as error:  # a panic of native code is no Exception; this thread gets no KeyboardInterrupt
-            raise RuntimeError(f"native code panicked: {error!r}") from error
 
     async def _decoded(self, plan: Plan, options: DecodingOptions, start: Start, report: object, again: bool, deadline: float | None, listener: Listener | None) -> Completion:
         """One attempt, waited for."""

@@ -89,6 +89,15 @@ def runs_of(facts: dict[str, Any] | None) -> Iterator[dict[str, Any]]:
         facts = facts.get("init")
 
 
+def learned(facts: dict[str, Any]) -> dict[str, float]:
+    """Pairs, steps and minutes of an adapter and of those it went on from, together."""
+    runs, of = [], facts
+    while of:
+        runs.append(of)
+        of = of.get("init") or {}
+    return {name: round(sum(run[name] for run in runs), 2) for name in ("pairs", "steps", "minutes")} | {"runs": len(runs)}
+
+
 def base_card(facts: dict[str, Any], sizes: dict[str, int]) -> str:
     """The model card of a base."""
     runs, plan = list(runs_of(facts)), facts["plan"]
@@ -112,10 +121,11 @@ of saying a thing: measure on your own notes (`escribano-train evaluate --notes`
 
 def adapter_card(facts: dict[str, Any], sizes: dict[str, int]) -> str:
     """The model card of an adapter."""
+    total = learned(facts)
     rows = {
         "schema": f"`{facts['schema_id']}` ({facts['schema_digest'][:19]}…)", "base": f"{facts['base_digest'][:19]}…", "rank / alpha": f"{facts['rank']} / {facts['lora_alpha']}",
-        "parameters": f"{facts['num_parameters']:,}", "weights": f"{sizes['adapter_model.safetensors']:,} bytes, bf16 safetensors", "pairs": f"{facts['pairs']:,}",
-        "steps": f"{facts['steps']:,}", "minutes": facts["minutes"], "data": f"{facts['data_hash'][:19]}…",
+        "parameters": f"{facts['num_parameters']:,}", "weights": f"{sizes['adapter_model.safetensors']:,} bytes, bf16 safetensors", "runs": f"{total['runs']:.0f}" + (", each going on from the one before" if total["runs"] > 1 else ""),
+        "pairs": f"{total['pairs']:,.0f}", "steps": f"{total['steps']:,.0f}", "minutes": f"{total['minutes']:.0f}", "data of the last run": f"{facts['data_hash'][:19]}…",
     }  # fmt: skip
     if "confidence" in facts:
         fit, measured = facts["confidence"], facts["confidence"]["measured"]

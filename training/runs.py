@@ -16,6 +16,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from schemas.canonical import digest
 from schemas.catalog import DEFAULT_DIRECTORY, Catalog
 from training.failures import PairsUnfit
 from training.gates import datacard
@@ -157,7 +158,7 @@ def go_through(stages: Iterable[Stage], say: Say) -> None:
 
 def _same_plan(at: Places, plan: FullPlan) -> None:
     """Refuse to call a stage done that another plan has done; where nothing is done yet, begin anew."""
-    told = asdict(plan) | {"device": None, "threads": None, "notes": [str(path) for path in plan.notes]}
+    told = asdict(plan) | {"device": None, "threads": None, "notes": digest(read_texts(plan.notes))}
     if changed := changed_inputs(at.inputs, told):
         raise FileExistsError(f"{at.root} holds a run that was begun with another {', '.join(changed)}; choose another --output, or delete it")
     write_json(at.inputs, told)
@@ -233,7 +234,7 @@ def _finetune(at: Places, plan: FullPlan) -> None:
         str(at.model),
         list(read_pairs(at.pairs)),
         at.adapter,
-        FinetunePlan(rank=plan.rank, epochs=plan.epochs, compiled=plan.pairs >= MANY_PAIRS and pays_to_compile(plan.device)),
+        FinetunePlan(rank=plan.rank, epochs=plan.epochs, seed=plan.seed, compiled=plan.pairs >= MANY_PAIRS and pays_to_compile(plan.device)),
         plan.device,
         plan.threads,
     )

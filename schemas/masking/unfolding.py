@@ -15,6 +15,7 @@ import jsonschema_rs
 
 from schemas.canonical import Json
 from schemas.grounding import ANNOTATION, grounding_of
+from schemas.keywords import MAX_VALUES
 from schemas.masking.forms import Form, form_of, types_of
 from schemas.masking.rewrite import ANNOTATIONS, Branch, Choice, Domain, Node, choices, equality_key
 from schemas.nodes import Schema, ref_parts, resolve
@@ -57,6 +58,7 @@ class Unfolding:
         self.root = {key: value for key, value in schema.items() if key not in ("$id", "$schema")}
         self.registry = jsonschema_rs.Registry([(ROOT_URI, self.root)])
         self.places: dict[tuple[str, ...], Place] = {}
+        self._finite: dict[tuple[str, int], Sequence[Json] | None] = {}
         self.uses: dict[tuple[str, ...], int] = {}
         self.checked: dict[str, None] = {}
         self.repeatable: dict[str, None] = {}
@@ -174,6 +176,13 @@ class Unfolding:
         return [] if closed is None else self.finite(closed, path[1:])
 
     def finite_of(self, node: Node, depth: int) -> Sequence[Json] | None:
+        """The values that a node allows, at most MAX_VALUES; looked for once at each depth, because references may lead to a node in very many ways."""
+        at = (node.key, depth)
+        if at not in self._finite:
+            self._finite[at] = self._finite_of(node, depth)
+        return self._finite[at]
+
+    def _finite_of(self, node: Node, depth: int) -> Sequence[Json] | None:
         schema = node.schema
         if isinstance(schema, bool) or depth == 0:
             return None if schema else []
@@ -184,8 +193,13 @@ class Unfolding:
         if schema.get("type") in ("boolean", "null"):
             return [False, True] if schema["type"] == "boolean" else [None]
         if "anyOf" in schema:
-            lists = [self.finite_of(node.child("anyOf", i), depth - 1) for i in range(len(schema["anyOf"]))]
-            return None if None in lists else [value for values in lists for value in values or ()]
+            found: list[Json] = []
+            for i in range(len(schema["anyOf"])):
+                values = self.finite_of(node.child("anyOf", i), depth - 1)
+                if values is None or len(found) + len(values) > MAX_VALUES:
+                    return None
+                found.extend(values)
+            return found
         return self.finite_of(self.target(node), depth - 1) if "$ref" in schema else None
 
     def disjoint(self, branches: Sequence[Node]) -> bool:

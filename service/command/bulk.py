@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import threading
+import time
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
@@ -27,7 +28,9 @@ from service.result import GenerationResult
 Send = Callable[[GenerationRequest], Awaitable[GenerationResult]]
 
 BACKOFF_S = (0.1, 0.2, 0.4, 0.8, 1.6, 3.2)
-"""Waits before a line is sent again to a server whose queue is full."""
+"""Waits before a line is sent again to a server whose queue is full, the last one again and again."""
+PATIENCE_S = 60.0
+"""How long a line is sent again."""
 
 _KEYS = frozenset({"id", "question", "context"})
 
@@ -56,9 +59,10 @@ class LineInvalid(ValueError):
 
 
 async def answer_lines(
-    lines: IO[bytes], send: Send, defaults: Defaults, *, num_in_flight: int
+    lines: IO[bytes], send: Send, defaults: Defaults, *, num_in_flight: int, patience_s: float = PATIENCE_S
 ) -> AsyncGenerator[Answer]:
-    """An answer for each line, in order and as soon as it is its turn; at most `num_in_flight` lines are held."""
+    """An answer for each line, in order and as soon as it is its turn; at most `num_in_flight` lines are held, and one is sent again for `patience_s` while a queue is full."""
+    patient = partial(_send_patiently, send, patience_s)
     places = asyncio.Semaphore(num_in_flight)
     answers: asyncio.Queue[asyncio.Task[Answer] | None] = asyncio.Queue()
 
@@ -68,7 +72,7 @@ async def answer_lines(
             line = await _next_line(lines)
             if not line:
                 break
-            answers.put_nowait(asyncio.create_task(_answer(number, line, send, defaults)))
+            answers.put_nowait(asyncio.create_task(_answer(number, line, patient, defaults)))
 
     reader = asyncio.create_task(read_all())
     reader.add_done_callback(lambda _: answers.put_nowait(None))
@@ -116,22 +120,23 @@ async def _answer(number: int, line: bytes, send: Send, defaults: Defaults) -> A
         record = read_line(line)
         line_id = record.get("id")
         canonical_json(line_id)  # what cannot be told back is refused before the work
-        result = await _send_patiently(send, to_request(record, defaults))
+        result = await send(to_request(record, defaults))
         return Answer(canonical_json({"id": line_id} | told(result)), ok=result.valid, code="OK" if result.valid else "NOT_VALID")
     except Exception as error:
         failure = failure_from(error)
         return Answer(canonical_json(_failed(number, line_id, failure)), ok=False, code=failure.code)
 
 
-async def _send_patiently(send: Send, request: GenerationRequest) -> GenerationResult:
-    for wait_s in BACKOFF_S:
+async def _send_patiently(send: Send, patience_s: float, request: GenerationRequest) -> GenerationResult:
+    until = time.monotonic() + patience_s
+    for wait_s in itertools.chain(BACKOFF_S, itertools.repeat(BACKOFF_S[-1])):
         try:
             return await send(request)
         except (QueueFull, ReportError) as error:  # of this process, or of a server
-            if isinstance(error, ReportError) and error.reason != "QUEUE_FULL":
+            if (isinstance(error, ReportError) and error.reason != "QUEUE_FULL") or time.monotonic() + wait_s > until:
                 raise
         await asyncio.sleep(wait_s)
-    return await send(request)
+    raise AssertionError("there is always another wait")
 
 
 def read_line(line: bytes) -> dict[str, Any]:

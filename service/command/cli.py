@@ -14,6 +14,7 @@ from typing import Annotated, Any
 
 import typer
 from pydantic import ValidationError
+from pydantic_settings import SettingsError
 
 from service import logs
 from service.client import DEFAULT_TIMEOUT_S
@@ -168,6 +169,8 @@ def adapters(server: Server = None, base: Base = None, adapter_dir: AdapterDirs 
 def _settings(**given: Any) -> Settings:
     try:
         return Settings(**{name: value for name, value in given.items() if value is not None})
+    except SettingsError as error:  # an environment variable that is no JSON where a list is wanted
+        raise typer.BadParameter(f"{error}: a list is given as JSON, such as [\"path\"]") from None
     except ValidationError as error:
         problems = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
         raise typer.BadParameter(problems) from None

@@ -39,7 +39,7 @@ async def answer_file(source: Path, target: Path, backend: Backend, defaults: De
     answered: Counter[str] = Counter()
     with _open(source, "rb", sys.stdin.buffer) as lines:
         async with backend.sender() as send:
-            answers = answer_lines(lines, send, defaults, num_in_flight=num_in_flight)
+            answers = answer_lines(lines, send, defaults, num_in_flight=num_in_flight, patience_s=backend.timeout_s)
             with _open(target, "wb", sys.stdout.buffer) as out, terminal.progress(_num_lines(source)) as advance:
                 async with aclosing(answers):
                     async for answer in answers:

@@ -71,6 +71,8 @@ class _Rules:
     names: dict[str, str] = field(default_factory=dict)
     size: int = 0
     tried: int = 0
+    untold: set[str] | None = None
+    """The definitions that the texts offer nothing for, as far as that is known."""
 
     def grammar(self) -> str:
         start = self.node(self.outline.root)
@@ -161,20 +163,33 @@ class _Rules:
         named = [code for code in schema["enum"] if code in self.sources.currencies or code not in KNOWN]
         return " | ".join(_literal(canonical_json(code)) for code in named or schema["enum"])
 
-    def is_untold(self, schema: Schema, inside: tuple[str, ...] = ()) -> bool:
-        """Whether the texts offer nothing for it: for a grounded leaf, or for one that it cannot do without. ``inside``: the references that led here."""
+    def is_untold(self, schema: Schema) -> bool:
+        """Whether the texts offer nothing for it: for a grounded leaf, or for one that it cannot do without."""
         if not self.outline.has_grounded(schema):
             return False
         if self.outline.is_leaf(schema):
             return self.leaf(schema) is None
         if "$ref" in schema:
-            name, target = self.outline.target(schema)
-            return name not in inside and self.is_untold(target, (*inside, name))
+            return self.outline.target(schema)[0] in self.untold_definitions()
         if "anyOf" in schema:
-            return is_choice(schema) and all(self.is_untold(branch, inside) for branch in schema["anyOf"])
+            return is_choice(schema) and all(self.is_untold(branch) for branch in schema["anyOf"])
         if is_closed_object(schema):
-            return any(self.is_untold(schema["properties"][name], inside) for name in schema["required"])
-        return is_list(schema) and schema.get("minItems", 0) > 0 and self.is_untold(schema["items"], inside)
+            return any(self.is_untold(schema["properties"][name]) for name in schema["required"])
+        return is_list(schema) and schema.get("minItems", 0) > 0 and self.is_untold(schema["items"])
+
+    def untold_definitions(self) -> set[str]:
+        """The definitions that the texts offer nothing for: the fewest of which that can be said, so none that is so only if it is so itself.
+
+        Each is looked at again when one that it refers to turns out to be untold, and not along every way that leads to it, of which there may be very many.
+        """
+        if self.untold is None:
+            self.untold, users, waiting = set(), self.outline.users, list(self.outline.defs)
+            while waiting:
+                name = waiting.pop()
+                if name not in self.untold and self.is_untold(self.outline.defs[name]):
+                    self.untold.add(name)
+                    waiting.extend(users.get(name, ()))
+        return self.untold
 
     def leaf(self, schema: Schema) -> str | None:
         """The terminal of a grounded scalar; None when the schema's own must do."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, TypeVar
@@ -56,6 +56,23 @@ class Outline:
         """The name and the schema that a reference leads to."""
         name = schema["$ref"].removeprefix("#/$defs/")
         return name, self.defs[name]
+
+    @cached_property
+    def users(self) -> dict[str, list[str]]:
+        """The definitions that refer to each definition."""
+        found: dict[str, list[str]] = {}
+        for user, schema in self.defs.items():
+            for name in dict.fromkeys(self._references(schema)):
+                found.setdefault(name, []).append(user)
+        return found
+
+    def _references(self, schema: Any) -> Iterator[str]:
+        if not isinstance(schema, dict):
+            return
+        if "$ref" in schema:
+            yield self.target(schema)[0]
+        for inner in (*schema.get("properties", {}).values(), *schema.get("anyOf", ()), schema.get("items")):
+            yield from self._references(inner)
 
     def key(self, schema: Schema) -> str:
         """One text for equal sub-schemas; in its order, which is the order of the report."""

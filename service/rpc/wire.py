@@ -68,7 +68,7 @@ def _undecodable(descriptor: Any, data: bytes) -> Iterator[FieldViolation]:
     if not names:
         yield FieldViolation("request", f"is not a message of type {descriptor.full_name}")
     for name in names:
-        yield FieldViolation(name, "is not UTF-8 (a lone surrogate, perhaps)")
+        yield FieldViolation(name.removeprefix("request."), "is not UTF-8 (a lone surrogate, perhaps)")  # what streams wraps the request of the other method
 
 
 def _fields_not_utf8(descriptor: Any, data: bytes, prefix: str) -> Iterator[str]:

@@ -334,8 +334,8 @@ def test_text_that_is_no_json_is_kept_beside_a_null_report(generator: Generator)
 
 
 def test_a_full_queue_is_waited_for(generator: Generator, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("service.command.bulk.BACKOFF_S", (0.0, 0.0))
-    num_left = [2]
+    monkeypatch.setattr("service.command.bulk.BACKOFF_S", (0.0, 0.1))
+    num_left = [5]
 
     def answer(request: GenerationRequest) -> GenerationResult:
         if num_left[0]:
@@ -345,8 +345,8 @@ def test_a_full_queue_is_waited_for(generator: Generator, monkeypatch: pytest.Mo
 
     generator(answer)
     assert run("generate", "--schema", "agent_status", "-i", "-", stdin=question_line(1)).exit_code == 0
-    num_left[0] = 3
-    [line] = lines_of(run("generate", "--schema", "agent_status", "-i", "-", stdin=question_line(1)).stdout)
+    num_left[0] = 10**9
+    [line] = lines_of(run("generate", "--schema", "agent_status", "-i", "-", "--timeout", "1", stdin=question_line(1)).stdout)
     assert (line["code"], line["reason"]) == ("RESOURCE_EXHAUSTED", "QUEUE_FULL")
 
 
@@ -428,6 +428,12 @@ def test_a_setting_out_of_range_is_wrong_usage(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setenv("ESCRIBANO_GRACE_S", "-1")
     done = run("schemas")
     assert done.exit_code == 2 and "grace_s" in done.stderr
+
+
+def test_a_list_that_is_no_json_is_wrong_usage(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ESCRIBANO_ADAPTERS", "./my-adapter")
+    done = run("schemas")
+    assert done.exit_code == 2 and "adapters" in done.stderr and "JSON" in done.stderr
 
 
 def test_a_taken_port_is_told_and_the_generator_closed(generator: Generator) -> None:

@@ -161,6 +161,14 @@ async def test_bytes_that_are_no_request_are_a_typed_failure_too(case: tuple[byt
         await still_serves(service)
 
 
+async def test_a_stream_names_the_same_field_as_a_call() -> None:
+    data, fields = BAD_BYTES["a lone surrogate in the second context"]
+    async with serving() as service:
+        stream = service.channel.unary_stream("/escribano.v1.ReportService/StreamReport", request_serializer=bytes, response_deserializer=bytes)
+        failure = await failure_of_awaiting(anext(aiter(stream(length_delimited(1, data)))))
+        assert [violation.field for violation in failure.field_violations] == fields
+
+
 async def test_a_message_over_the_size_limit_is_refused_by_grpc() -> None:
     async with serving(max_message_bytes=1 << 16) as service:
         failure = await failure_of_awaiting(service.stub.GenerateReport(message(question="a" * (1 << 17))))

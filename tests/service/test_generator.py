@@ -413,6 +413,40 @@ async def test_no_more_requests_than_may_wait_are_made_ready(tiny_base: Path, ca
     generator.close()
 
 
+async def test_strangers_schemas_leave_places_for_those_of_the_catalog(tiny_base: Path, catalog: Catalog, monkeypatch: pytest.MonkeyPatch) -> None:
+    executor = RandomExecutor(tiny.VOCAB_SIZE, num_slots=2, context_length=tiny.CONTEXT_LENGTH)
+    generator = Generator(read_base(tiny_base), [], Engine(executor), catalog, most_preparing=8)
+    gate, plan = threading.Event(), generator._planner.plan
+    monkeypatch.setattr(generator._planner, "plan", lambda asked: (asked.schema_json is None or gate.wait(20)) and plan(asked))
+    strange = [asyncio.create_task(generator.generate(request(VERDICT))) for _ in range(5)]
+    refused, waiting = await asyncio.wait(strange, timeout=20, return_when=asyncio.FIRST_COMPLETED)
+    assert (await generator.generate(request())).valid, "six places are left"
+    gate.set()
+    errors = [task.exception() for task in (*refused, *waiting) if (await asyncio.wait([task])) and task.exception()]
+    assert len(errors) == 3 and all(isinstance(error, QueueFull) and error.max_queue == 2 for error in errors)
+    generator.close()
+
+
+async def test_an_adapter_that_goes_before_it_is_used_is_missed_only_by_who_named_it(tiny_base: Path, tmp_path: Path, catalog: Catalog, monkeypatch: pytest.MonkeyPatch) -> None:
+    tiny.save_adapter(tiny_base, tmp_path / "clerk", schema_id="verdict", schema_digest=catalog.get("verdict").digest)
+    generator = Generator.open(str(tiny_base), [tmp_path / "clerk"], threads=1, catalog=catalog)
+    plan = generator._planner.plan
+
+    def unloaded_meanwhile(asked: GenerationRequest) -> Any:
+        made = plan(asked)
+        if made.adapter is not None:
+            generator.unload_adapter("clerk")
+        return made
+
+    monkeypatch.setattr(generator._planner, "plan", unloaded_meanwhile)
+    with closing(generator):
+        told = await generator.generate(request())
+        assert told.valid and told.adapter_id is None, "the base takes its place"
+        generator.load_adapter(tmp_path / "clerk")
+        with pytest.raises(AdapterUnknown):
+            await generator.generate(request(adapter_id="clerk"))
+
+
 async def test_a_full_queue_and_a_closed_engine_are_told(scripted: tuple[Generator, RandomExecutor]) -> None:
     generator, executor = scripted
     executor.gate.clear()

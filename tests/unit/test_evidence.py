@@ -140,6 +140,12 @@ def test_what_only_looks_like_it_is_no_evidence(text: str, report: dict[str, Any
     assert (found.status, cut) == (status, None)
 
 
+@pytest.mark.parametrize("written", ["0.10000000000000001", "40.416775012345678901", "0.1", "3.50"])
+def test_a_number_of_more_digits_than_a_double_has_is_found(written: str) -> None:
+    found, cut = one(f"The drift rate was {written} per call.", count=json.loads(written))
+    assert cut == written and found.status is not Status.UNSUPPORTED
+
+
 def test_a_value_without_letters_stands_nowhere() -> None:
     schema = {"type": "object", "properties": {"code": {"type": "string", "pattern": "^[A-Z]{0,3}$"}}}
     (found,) = attest({"code": ""}, schema, {QUESTION: "some text"})

@@ -334,6 +334,27 @@ def test_a_schema_that_refers_to_itself_is_never_taken_for_untold() -> None:
     assert takes(grammar({"$ref": "#/$defs/tree", "$defs": {"tree": tree}}, "nothing here"), {"name": "X", "next": None})
 
 
+def writes(name: str, schema: dict[str, Any], text: str) -> bool:
+    """Whether the grammar of a note knows a property's name."""
+    return f'"{name}"' in grounded_grammar(Outline(admit(schema).mask_schema), Sources((text,))).replace("\\", "")
+
+
+def test_a_schema_whose_definitions_lead_to_each_other_in_very_many_ways_is_grounded_in_time() -> None:
+    """Forty steps, each by two ways: a million million ways to the one text at their end."""
+    defs: dict[str, Any] = {f"d{i}": closed(a={"$ref": f"#/$defs/d{i + 1}"}, b={"$ref": f"#/$defs/d{i + 1}"}) for i in range(40)}
+    schema = closed(x={"$ref": "#/$defs/d0"}, name=TEXT) | {"required": ["name"]}
+    for last, told in ((EMAIL, False), (TEXT, True)):
+        assert writes("a", schema | {"$defs": defs | {"d40": last}}, "Ana owns it.") is told, "what the note offers nothing for may not be written"
+
+
+def test_definitions_that_need_each_other_are_untold_only_where_a_text_is() -> None:
+    schema = closed(x={"$ref": "#/$defs/even"}) | {"required": []}
+    again = {"anyOf": [{"$ref": "#/$defs/even"}, {"type": "null"}]}
+    for leaf, told in ((TEXT, True), (EMAIL, False)):
+        defs = {"even": closed(odd={"$ref": "#/$defs/odd"}), "odd": closed(leaf=leaf, even=again)}
+        assert writes("odd", schema | {"$defs": defs}, "Ana") is told
+
+
 def test_null_and_a_reading_are_both_open() -> None:
     found = grammar({"anyOf": [{"type": "integer"}, {"type": "null"}]}, "12 runs")
     assert takes(found, 12) and takes(found, None) and not takes(found, 7)

@@ -175,6 +175,8 @@ def test_labels_and_booleans_are_not_asked_for_in_the_text() -> None:
         (12000, "12 mil"), (2_500_000, "2.5M"), (4200, "4.2s"), (4200, "4,2 segundos"), (4200, "four point two seconds"), (350, "350ms"), (45, "45 por ciento"),
         (7, "seven tasks"), (141, "one hundred and forty-one failed"), (922, "novecientas veintidós lecturas"), (10074, "ten thousand and seventy four"),
         (31, "treinta y un errores"), (0, "none failed"), (0, "no falló ninguna"), (0, "0 errors"), (65, "hecho un 65 %"), (3, "1, 2, 3"),
+        (120, "two hours"), (48, "caído dos días"), (2, "120 min"), (1.5, "90 minutes"), (90, "1 h 30 min"), (90, "an hour and a half"), (150, "two and a half hours"),
+        (30, "half an hour"), (36, "un día y medio"), (30, "media hora"), (14, "two weeks"), (7_200_000, "2h"),
     ],
 )  # fmt: skip
 def test_a_number_is_read_in_any_of_its_forms(value: float, text: str) -> None:
@@ -183,7 +185,7 @@ def test_a_number_is_read_in_any_of_its_forms(value: float, text: str) -> None:
 
 @pytest.mark.parametrize(
     ("value", "text"),
-    [(13, "12,400 tasks"), (124, "12,400 tasks"), (4200, "42 s"), (7, "seventeen tasks"), (0, "it went well"), (41, "141 errors"), (5, "")],
+    [(13, "12,400 tasks"), (124, "12,400 tasks"), (4200, "42 s"), (7, "seventeen tasks"), (0, "it went well"), (41, "141 errors"), (5, ""), (121, "two hours"), (60, "2 hours"), (90, "half an hour")],
 )  # fmt: skip
 def test_a_number_that_is_not_there_is_not_read(value: float, text: str) -> None:
     assert not number_can_be_read(value, text)

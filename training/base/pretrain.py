@@ -25,7 +25,18 @@ from torch.utils.data import DataLoader
 from transformers import MistralConfig, MistralForCausalLM, PreTrainedTokenizerBase, PreTrainedTokenizerFast
 
 from schemas.canonical import digest
-from training.base.checkpoint import MODEL, Progress, begin, begin_from, begins_whole, is_begun, restore, save, weights_of, wordings
+from training.base.checkpoint import (
+    MODEL,
+    Progress,
+    begin,
+    begin_from,
+    begins_whole,
+    is_begun,
+    restore,
+    save,
+    weights_of,
+    wordings,
+)
 from training.base.export import export
 from training.base.induction import write_induction
 from training.base.muon import Muon
@@ -158,7 +169,7 @@ def pretrain(
     Raises: BaseUnfit when it is of another kind; FileExistsError where ``output`` holds a run that was begun with something else.
     """
     before = init and weights_of(init)
-    begin(output, {"tokenizer": digest((tokenizer_path / "tokenizer.json").read_bytes()), "size": plan.size, "seed": plan.seed, "init": before and digest((before / "model.safetensors").read_bytes())})
+    begin(output, {"tokenizer": digest((tokenizer_path / "tokenizer.json").read_bytes()), "size": plan.size, "seed": plan.seed, "kept out": digest(read_texts(plan.kept_out)), "init": before and digest((before / "model.safetensors").read_bytes())})
     torch.manual_seed(plan.seed)
     torch.set_float32_matmul_precision("high")
     tokenizer = PreTrainedTokenizerFast.from_pretrained(tokenizer_path)

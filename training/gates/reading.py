@@ -10,7 +10,7 @@ import datetime as dt
 import re
 import unicodedata
 from collections.abc import Iterator
-from decimal import Decimal
+from decimal import ROUND_FLOOR, Decimal
 from functools import lru_cache
 
 from num2words import num2words
@@ -21,6 +21,14 @@ _CHAIN = re.compile(r"\d+(?:[.,'’ \u00a0\u202f]\d+)*")
 _SCALE = re.compile(
     r"\s?(k|mil|thousand|miles|m|mm|million|millions|millon|millones|s|secs?|segs?|seconds?|segundos?|min|mins|minutes?|minutos?)\b"
 )
+_UNITS = {
+    "ms": (1, "ms|msecs?|millis|milliseconds?|milisegundos?"), "s": (1000, "s|secs?|segs?|seconds?|segundos?"), "min": (60_000, "min|mins|minutes?|minutos?"),
+    "h": (3_600_000, "h|hs|hrs?|hours?|horas?"), "d": (86_400_000, "d|days?|dias?"), "w": (604_800_000, "w|wks?|weeks?|semanas?"),
+}  # fmt: skip
+_UNIT = re.compile("|".join(rf"(?P<{unit}>\s?(?:{names})\b)" for unit, (_, names) in _UNITS.items()))
+"""A unit of time by its key; it stands in milliseconds."""
+_SAID_UNITS = {"s": ("second", "segundo"), "min": ("minute", "minuto"), "h": ("hour", "hora"), "d": ("day", "dia"), "w": ("week", "semana")}
+_HOURS_AND_MINUTES = re.compile(r"(\d+)\s?(?:h|hs|hrs?|hours?|horas?)\s?(?:,|and|y)?\s?(\d{1,2})\s?(?:m|mins?|minutes?|minutos?)?\b")
 _FACTORS = {"k": 1000, "mil": 1000, "miles": 1000, "thousand": 1000, "m": 10**6, "mm": 10**6}
 _ZERO = re.compile(
     r"\b(?:no|none|not|nothing|nobody|neither|without|zero|nil|free|never|\w+n['’]t|sin|nada|nadie|cero|ni|ningun[oa]?s?|nunca|jamas)\b"
@@ -34,7 +42,7 @@ _MARKS = {"en": "point", "es": "punto|coma"}
 
 
 def number_can_be_read(value: int | float, text: str) -> bool:
-    """Whether some reading of a text gives the number: digits in any grouping, with k, M or a unit of time, or words."""
+    """Whether some reading of a text gives the number: digits in any grouping, with k or M, or words; with a unit of time also as so many of any other unit."""
     wanted = Decimal(repr(value))
     folded = folded_text(text)
     if wanted < 0:
@@ -59,15 +67,20 @@ def _digit_readings(folded: str) -> frozenset[Decimal]:
 
 
 def _readings(folded: str) -> Iterator[Decimal]:
+    for hours, minutes in _HOURS_AND_MINUTES.findall(folded):
+        yield from ((Decimal(hours) * 60 + Decimal(minutes)) * _UNITS["min"][0] / other for other, _ in _UNITS.values())
     for chain in _CHAIN.finditer(folded):
         scale = _SCALE.match(folded, chain.end())
         factor = 1 if scale is None else _factor(scale[1])
+        unit = _UNIT.match(folded, chain.end())
         parts = re.split(r"(\D)", chain[0])
         for first in range(0, len(parts), 2):
             for last in range(first, min(len(parts), first + 10), 2):
                 for reading in _interpreted(parts[first : last + 1]):
                     yield reading
                     yield reading * factor
+                    if unit is not None and unit.lastgroup is not None:
+                        yield from (reading * _UNITS[unit.lastgroup][0] / other for other, _ in _UNITS.values())
 
 
 def _factor(unit: str) -> int:
@@ -113,6 +126,22 @@ def _phrases(wanted: Decimal) -> Iterator[str]:
             yield from (f"{phrase}{unit}" for unit in ("second", "segundo", "thousand ", "mil ", "k "))
         for phrase in _said(wanted / 10**6, lang):
             yield f"{phrase}mill"
+    for unit, told, other in ((unit, wanted * other / _UNITS[unit][0], other) for unit in _SAID_UNITS for other, _ in _UNITS.values()):
+        if other != _UNITS[unit][0] and told < 1000 and told * 2 == (told * 2).to_integral_value():
+            yield from (phrase for lang in ("en", "es") for phrase in _said_times(told, unit, lang))
+
+
+def _said_times(told: Decimal, unit: str, lang: str) -> Iterator[str]:
+    """So many of a unit in words, a half at the end told as people do: "two and a half hours", "an hour and a half", "media hora"."""
+    name, half = (_SAID_UNITS[unit][0], "half") if lang == "en" else (_SAID_UNITS[unit][1], "medi")
+    yield from (f"{phrase}{name}" for phrase in _said(told, lang))
+    whole = told.to_integral_value(ROUND_FLOOR)
+    if whole != told:
+        articles = ("", "an ", "one ") if lang == "en" else ("", "un ", "una ")
+        counts = _said(whole, lang) if whole > 1 else tuple(f" {article}" for article in articles)
+        ends = [name, f"{name}s"] if whole else []
+        yield from (f"{count}{end} {half}" for count in counts for end in ends)  # "a" and "and" are left out by `_worded`
+        yield from ((f"{count}{half} {name}" for count in counts) if whole > 1 else (f" {half}{between}{name}" for between in ((" ", " an ") if lang == "en" else ("o ", "a "))) if not whole else ())
 
 
 @lru_cache(maxsize=4096)

@@ -12,11 +12,9 @@ from __future__ import annotations
 import json
 import os
 import platform
-import shlex
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
-from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +26,7 @@ from service.generator import Generator
 from service.ports import ReportGenerator, adapter_info
 from service.request import BASE_ADAPTER_ID
 from training.gates.pairs_file import content_hash
+from training.measure.command_line import command_line
 from training.measure.evaluate import DEFAULT_CONCURRENCY, CountTokens, Decoding, evaluate, token_counter
 from training.measure.metrics import percentile
 from training.measure.reliability import Bench, Models, Timing, Weights, show, write
@@ -70,18 +69,18 @@ class Cell:
         adapter = None if self.writer == BASE_ADAPTER_ID else models.adapter.digest
         facts = {
             "base": models.base.digest, "adapter": adapter, "confidence": dict((models.base if adapter is None else models.adapter).confidence), "writer": self.writer, "mode": self.mode.value, "slice": self.slice.name,
-            "pairs": content_hash(self.slice.pairs), "code": decoding_code(), "settings": asdict(settings),
+            "pairs": content_hash(self.slice.pairs), "code": decoding_code(), "settings": asdict(settings), "versions": versions(),
         }  # fmt: skip
         return digest(facts)
 
 
 def decoding_code() -> str:
-    """Digest of the sources that decide what is written for a request: schemas and service, the shell aside."""
+    """Digest of the sources that decide what is written for a request and how it is judged: schemas and service, the shell aside, and what runs and judges here."""
     folder = Path(service.__file__).parent
     shared = sorted(Path(schemas.__file__).parent.rglob("*.py"))
-    decoding = [folder / f"{name}.py" for name in ("generator", "planning", "backtrack", "evidence", "confidence")]
+    decoding = [folder / f"{name}.py" for name in ("generator", "preparing", "planning", "backtrack", "evidence", "confidence", "request")]
     rooms = [file for room in ("grammars", "weights", "engine") for file in sorted((folder / room).rglob("*.py"))]
-    files = [*shared, *decoding, *rooms]
+    files = [*shared, *decoding, *rooms, *(Path(__file__).with_name(f"{name}.py") for name in ("evaluate", "rows"))]
     return digest("".join(digest(file.read_bytes()) for file in files))
 
 
@@ -221,28 +220,24 @@ def _resumed(
 def command(
     base: str | None, adapters: Sequence[Path], count: int, base_count: int, seed: int, notes: Path | None, output: Path, settings: Settings
 ) -> str:  # fmt: skip
-    """The command line that does it again; of absolute paths only the name is told."""
-    parts = ["escribano-train", "bench", "--count", str(count), "--base-count", str(base_count)]
-    parts += [] if seed == DEFAULT_SEED else ["--seed", str(seed)]
-    parts += [] if base is None else ["--base", _told(base)]
-    parts += chain.from_iterable(("--adapter", _told(path)) for path in adapters)
-    parts += [] if notes is None else ["--notes", _told(notes)]
-    parts += [] if settings.concurrency == DEFAULT_CONCURRENCY else ["--concurrency", str(settings.concurrency)]
-    parts += ["--device", settings.device, "--output", _told(output)]
-    return shlex.join(parts + ([] if settings.threads is None else ["--threads", str(settings.threads)]))
-
-
-def _told(path: str | Path) -> str:
-    return Path(path).name if Path(path).is_absolute() else str(path)
+    """The command line that does it again."""
+    return command_line(
+        "bench", count=count, base_count=base_count, seed=seed, base=base, adapter=tuple(adapters), notes=notes,
+        concurrency=None if settings.concurrency == DEFAULT_CONCURRENCY else settings.concurrency, device=settings.device, output=output, threads=settings.threads,
+    )  # fmt: skip
 
 
 def _facts(settings: Settings, seed: int, told: str) -> dict[str, Any]:
-    found = {name: _version(name) for name in _PACKAGES}
     return {
         "command": told, "seed": seed, "concurrency": settings.concurrency, "device": settings.device, "threads": settings.threads or os.cpu_count(),
-        "cpu_count": os.cpu_count(), "machine": platform.machine(), "versions": {"python": platform.python_version(), **found},
+        "cpu_count": os.cpu_count(), "machine": platform.machine(), "versions": {"python": platform.python_version(), **versions()},
         "decoding_code": decoding_code(),
     }  # fmt: skip
+
+
+def versions() -> dict[str, str]:
+    """Of the packages that decide what is written."""
+    return {name: _version(name) for name in _PACKAGES}
 
 
 def _version(package: str) -> str:

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from training.bundle import runs_of
+from training.bundle import learned, runs_of
 from training.measure.reliability import markdown_table
 from training.whole import write_whole
 
@@ -61,9 +61,10 @@ def _made(root: Path) -> str:
     base, adapter = (json.loads((root / "service/embedded" / name / "metadata.json").read_text("utf-8")) for name in ("base", "adapters/agent_status"))
     runs = list(runs_of(base))
     tokens, hours = sum(run["tokens"] for run in runs) / 1e6, sum(run["elapsed_s"] for run in runs) / 3600
+    total = learned(adapter)
     return (
         f"The base has {base['parameters'] / 1e6:.1f} million parameters and has read {tokens:.0f} million tokens in {hours:.1f} hours on two cores; "
-        f"the adapter for `agent_status` has rank {adapter['rank']} ({adapter['num_parameters'] / base['parameters']:.1%} of the base) and took {adapter['pairs']:,} pairs and {adapter['minutes']:.0f} minutes."
+        f"the adapter for `agent_status` has rank {adapter['rank']} ({adapter['num_parameters'] / base['parameters']:.1%} of the base) and took {total['pairs']:,.0f} pairs and {total['minutes']:.0f} minutes{f", in {total['runs']:.0f} runs of which each goes on from the one before" if total['runs'] > 1 else ""}."
     )
 
 
@@ -92,7 +93,7 @@ def specialists(root: Path) -> str:
 def _specialist(folder: Path, name: str) -> list[str]:
     cells = {(c["slice"], c["writer"]): c for c in json.loads((folder / f"{name}.json").read_text("utf-8"))}
     report = (folder / f"{name}.md").read_text("utf-8")
-    told = re.search(r"rank \d+, ([\d,]+) pairs.*?([\d.]+) minutes", report)
+    told = re.search(r"with those that it went on from ([\d,]+) pairs.*?([\d.]+) minutes", report) or re.search(r"rank \d+, ([\d,]+) pairs.*?([\d.]+) minutes", report)
     if told is None:
         raise KeyError(f"{folder / name}.md does not say how many pairs and minutes it took")
     values, wordings, base = cells["unseen_values", name], cells["unseen_wordings", name], cells["unseen_wordings", "base"]

@@ -32,6 +32,7 @@ from service.generator import Generator
 from service.request import GenerationRequest
 from service.weights.adapters import Adapter, adapter_directories, read_adapter
 from service.weights.checkpoint import EMBEDDED_ADAPTERS, read_base
+from training.measure.command_line import command_line
 from training.measure.metrics import percentile
 from training.measure.reliability import markdown_table
 from training.measure.slices import DEFAULT_SEED, NOTES_SCHEMA_ID, synthetic
@@ -155,7 +156,7 @@ def main(*, count: int = 100, seed: int = DEFAULT_SEED, output: Path = Path("ben
         asyncio.run(arriving(generator, notes[:4], 10.0, seed, lambda: None))
         arrivals = asyncio.run(arriving(generator, notes, crowds[0].reports_per_s / 2, seed, advance))
         file_bytes = next(adapter.size_bytes for adapter in generator.adapters if adapter.schema_id == NOTES_SCHEMA_ID)
-    facts = {"command": f"escribano-train bench-load --count {count}" + (f" --threads {threads}" if threads else ""), "cpu_count": os.cpu_count(), "seed": seed}
+    facts = {"command": command_line("bench-load", count=count, seed=seed, threads=threads), "cpu_count": os.cpu_count(), "seed": seed}
     output.mkdir(parents=True, exist_ok=True)
     told = facts | {"file_bytes": file_bytes, "crowds": [asdict(c) for c in crowds], "arrivals": asdict(arrivals)}
     (output / "load.json").write_text(json.dumps(told, indent=2) + "\n", "utf-8")

@@ -18,6 +18,7 @@ from rich.console import Console
 from schemas.catalog import Catalog
 from service.grammars.grammar import Grammars
 from service.weights.checkpoint import read_base
+from training.measure.command_line import command_line
 from training.measure.metrics import percentile
 from training.measure.reliability import markdown_table
 from training.measure.slices import DEFAULT_SEED, NOTES_SCHEMA_ID, synthetic
@@ -105,7 +106,7 @@ def main(*, base: str | None = None, count: int = 100, seed: int = DEFAULT_SEED,
         chosen = list(of_length(pairs, words, count))
         with bar(f"{words} words", len(chosen) + 1) as advance:
             times.append(measured(chosen, base, advance))
-    command = f"escribano-train bench-masks --count {count}"
+    command = command_line("bench-masks", count=count, seed=seed, base=base)
     output.mkdir(parents=True, exist_ok=True)
     (output / "masks.json").write_text(json.dumps({"command": command, "seed": seed, "times": [asdict(t) for t in times]}, indent=2) + "\n", "utf-8")
     (output / "masks.md").write_text(markdown(times, command), "utf-8")

@@ -30,6 +30,7 @@ from service.request import DecodingOptions, GenerationRequest, Grounding, Mode
 from service.result import GenerationResult
 from service.weights.adapters import Adapter, adapter_directories, read_adapter
 from service.weights.checkpoint import EMBEDDED_ADAPTERS, Base, read_base
+from training.measure.command_line import command_line
 from training.measure.metrics import percentile
 from training.measure.reliability import markdown_table
 from training.measure.slices import DEFAULT_SEED, NOTES_SCHEMA_ID, synthetic
@@ -177,7 +178,7 @@ def main(*, count: int = 40, seed: int = DEFAULT_SEED, output: Path = Path("benc
     pairs = synthetic("unseen_values", count, seed).pairs
     with bar("reports", len(MODES) * len(GUESSES) * count) as advance:
         rows = list(passes(base, adapter, pairs, threads, advance))
-    facts = {"command": f"escribano-train bench-passes --count {count}" + (f" --threads {threads}" if threads else ""), "count": count, "seed": seed, "cpu_count": os.cpu_count()}
+    facts = {"command": command_line("bench-passes", count=count, seed=seed, threads=threads), "count": count, "seed": seed, "cpu_count": os.cpu_count()}
     output.mkdir(parents=True, exist_ok=True)
     (output / "passes.json").write_text(json.dumps(facts | {"times": [asdict(t) for t in times], "passes": [asdict(r) for r in rows]}, indent=2) + "\n", "utf-8")
     (output / "passes.md").write_text(markdown(times, rows, facts), "utf-8")

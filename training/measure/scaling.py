@@ -14,6 +14,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from schemas.canonical import digest
 from service.request import BASE_ADAPTER_ID
 from training.failures import PairsUnfit
 from training.gates.curate import curate
@@ -63,7 +64,7 @@ class Grid:
     @property
     def measuring(self) -> dict[str, Any]:
         """What figures depend on beside the adapter."""
-        return {"eval_count": self.eval_count, "notes": [str(file) for file in self.notes]}
+        return {"eval_count": self.eval_count, "notes": digest(read_texts(self.notes))}
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,17 +131,29 @@ def _base_point(base: Path, output: Path, grid: Grid) -> Point:
 
 
 def _adapter_point(base: Path, output: Path, pairs: Sequence[Pair], rank: int, rate: float, grid: Grid) -> Point:
-    adapter = output / f"rank{rank}-rate{rate:g}-pairs{len(pairs)}"
+    adapter, plan = output / f"rank{rank}-rate{rate:g}-pairs{len(pairs)}", grid.plan(rank, rate, len(pairs))
+    recipe = {name: value for name, value in asdict(plan).items() if name not in ("compiled", "bf16")}  # how fast it learns, not what
+    made = {"base": weights_digest(base), "data": content_hash(pairs), "recipe": recipe}
 
     def make() -> Point:
-        if not (adapter / "metadata.json").exists():
-            make_adapter(str(base), pairs, adapter, grid.plan(rank, rate, len(pairs)), grid.device, grid.threads)
+        if (adapter / "metadata.json").exists():
+            _same_adapter(adapter, made)
+        else:
+            make_adapter(str(base), pairs, adapter, plan, grid.device, grid.threads)
         facts, base_facts = (json.loads((folder / "metadata.json").read_text("utf-8")) for folder in (adapter, base))
         size = (adapter / "adapter_model.safetensors").stat().st_size
         share = facts["num_parameters"] / base_facts["parameters"]
         return Point(rank, rate, len(pairs), facts["steps"], facts["minutes"], size, share, measured(base, adapter, grid))
 
-    return _once(adapter / "row.json", {"base": weights_digest(base), "data": content_hash(pairs), "least_steps": grid.least_steps, "seed": grid.seed, **grid.measuring}, make)
+    return _once(adapter / "row.json", made | {"seed": grid.seed, **grid.measuring}, make)
+
+
+def _same_adapter(adapter: Path, made: dict[str, Any]) -> None:
+    """Whether a finished adapter is the one that is asked for. Raises: RowsOfAnother."""
+    facts = json.loads((adapter / "metadata.json").read_text("utf-8"))
+    plan = facts.get("plan", {})
+    if {"base": facts.get("base_digest"), "data": facts.get("data_hash"), "recipe": {name: plan.get(name) for name in made["recipe"]}} != made:
+        raise RowsOfAnother(f"{adapter} holds an adapter of other pairs, of another base or by another recipe; choose another --output")
 
 
 def _once(file: Path, made: dict[str, Any], make: Callable[[], Point]) -> Point:

@@ -160,8 +160,9 @@ def _inputs(specialty: Specialty, plan: SpecialistPlan, base: str | None, teache
 
 
 def _same_inputs(at: Places, told: dict[str, Any]) -> None:
-    """Refuse to go on with pairs that were drawn for something else; where none are drawn yet, begin anew."""
-    if at.card.exists() and (changed := changed_inputs(at.inputs, told)):
+    """Refuse to go on with what was made for something else; where nothing is made yet, begin anew."""
+    made = (at.card, at.adapter / "metadata.json", at.calibration, at.scores, at.report)
+    if any(file.exists() for file in made) and (changed := changed_inputs(at.inputs, told)):
         raise SpecialistFailed(f"{at.root} holds a run that was begun with another {', '.join(changed)}; choose another --output, or delete it")
     write_json(at.inputs, told)
 
@@ -266,9 +267,13 @@ def _bundle(at: Places, specialty: Specialty, schema: Path) -> None:
 
 def report(admitted: AdmittedSchema, facts: dict[str, Any], rows: list[dict[str, Any]], at: Places) -> str:
     """The report of a run as Markdown: how good, field by field, and how to use it."""
+    from training.bundle import learned
+
+    total = learned(facts)
+    before = f" (with those that it went on from {total['pairs']:,.0f} pairs, {total['steps']:,.0f} steps, {total['minutes']:.1f} minutes)" if total["runs"] > 1 else ""
     head = (
         f"# Specialist `{at.name}`\n\n{admitted.schema.get('title', at.name)}: rank {facts['rank']}, {facts['pairs']:,} pairs ({facts['pairs_too_long']} more were too long), "
-        f"{facts['steps']:,} steps, {facts['minutes']} minutes, {(at.adapter / 'adapter_model.safetensors').stat().st_size / 1e6:.2f} MB. "
+        f"{facts['steps']:,} steps, {facts['minutes']} minutes{before}, {(at.adapter / 'adapter_model.safetensors').stat().st_size / 1e6:.2f} MB. "
         f"What was learned from: [pairs/data-card.md](pairs/data-card.md).\n"
     )
     table = markdown_table(

@@ -15,6 +15,7 @@ import shutil
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +40,7 @@ from training.base.pretrain import compiled_layers
 from training.base.tagging import IGNORED, UNTAGGED
 from training.failures import PairsUnfit
 from training.notes.synthesize import Pair
-from training.specialist.form import Form, foreign
+from training.specialist.form import Form, ReportUnfit, foreign
 from training.specialist.going_on import going_on, init_config
 from training.whole import changed_inputs, write_json
 
@@ -59,7 +60,7 @@ class FinetunePlan:
     time, for bases of billions.
     ``compiled`` compiles the layers first, which takes a minute or two.
     ``lesson_weight`` weighs choosing, looking, naming and following (`training/base/objective.py`) against the report, ``form_weight`` form (`training/specialist/form.py`),
-    ``foreign_weight`` form in the reports of other notes, for bases that have learned to look; for any other, only the report counts.
+    ``foreign_weight`` form in the reports of other notes, which a ``foreign_share`` of a batch's notes are given, for bases that have learned to look; for any other, only the report counts.
     """
 
     rank: int = 8
@@ -70,8 +71,9 @@ class FinetunePlan:
     warmup_ratio: float = 0.05
     max_length: int = 1280
     lesson_weight: float = 0.5
-    form_weight: float = 5.0
-    foreign_weight: float = 1.0
+    form_weight: float = 10.0
+    foreign_weight: float = 2.0
+    foreign_share: float = 0.25
     seed: int = 1
     bf16: bool = True
     qlora: bool = False
@@ -103,14 +105,17 @@ def dataset(tokenizer: PreTrainedTokenizerBase, pairs: Iterable[Pair], max_lengt
             too_long += 1
             continue
         labels = [t if kept else IGNORED for t, kept in zip(encoded.token_ids, encoded.completion_mask, strict=True)]
-        masks = [IGNORED] * encoded.prompt_length + form.places(pair.report) if form else []
+        try:
+            masks = [IGNORED] * encoded.prompt_length + form.places(pair.report) if form else []
+        except ReportUnfit as error:
+            raise PairsUnfit(f"pair {pair.id!r}: its report is not of the schema: {error}") from error
         rows.append({"input_ids": encoded.token_ids, "labels": labels, "tags": encoded.tags, "masks": masks})
     if not rows:
         raise PairsUnfit(f"all {too_long} pairs are longer than {max_length} tokens; give a larger --max-length" if too_long else "there are no pairs")
     return Dataset.from_list(rows), too_long
 
 
-def collate(rows: list[dict[str, list[Any]]]) -> dict[str, Tensor]:
+def collate(rows: list[dict[str, list[Any]]], foreign_share: float = 0.0) -> dict[str, Tensor]:
     """Right-padded (rows, length) batches without an attention mask; those of reports under other notes, where there is a lesson in form, are named ``foreign_...``.
 
     Nothing looks at what is padded on the right: a report is causal, and a prompt's mask ends with the prompt. The positions are what trl counts tokens by.
@@ -118,7 +123,7 @@ def collate(rows: list[dict[str, list[Any]]]) -> dict[str, Tensor]:
     names = ("input_ids", "labels", "tags", "masks") if rows[0]["masks"] else ("input_ids", "labels", "tags")
     batch = _padded(rows, names)
     batch["position_ids"] = torch.arange(batch["input_ids"].size(1))[None].expand(len(rows), -1)
-    if "masks" in names and (others := list(foreign(rows))):
+    if "masks" in names and (others := list(foreign(rows, foreign_share))):
         batch |= {f"foreign_{name}": padded for name, padded in _padded(others, ("input_ids", "labels", "masks")).items()}
     return batch
 
@@ -225,16 +230,17 @@ def finetune(base: str, pairs: Iterable[Pair], output: Path, plan: FinetunePlan,
     tokenizer = read_tokenizer(folder)
     model = load_base(folder, plan, device)
     if init is not None:
+        before = {name: value for name, value in json.loads((init / "metadata.json").read_text("utf-8")).items() if name != "examples"}
         model = going_on(model, init, plan.known(init))
     pairs = list(pairs)
     form = Form(tokenizer, model.config.vocab_size, admitted) if plan.form_weight and getattr(model.config, "lookup_layer", None) is not None else None
     data, too_long = dataset(tokenizer, pairs, plan.max_length, asking, form)
     trainer = CompletionTrainer(
         model=model, args=arguments(plan, work, device), train_dataset=data, processing_class=tokenizer, peft_config=plan.lora() if init is None else None,
-        data_collator=collate,
+        data_collator=partial(collate, foreign_share=plan.foreign_share),
     )  # fmt: skip
     trainer.lesson_weight, trainer.form_weight, trainer.foreign_weight = plan.lesson_weight, plan.form_weight, plan.foreign_weight
-    trainer.may_stand = form and form.table()
+    trainer.may_stand = None if form is None else form.table()
     if plan.compiled:
         trainer.compiled = compiled_layers(trainer.model.get_base_model(), device)  # type: ignore[union-attr, operator]
     spent = _Spent(work / "spent.json")
@@ -248,7 +254,7 @@ def finetune(base: str, pairs: Iterable[Pair], output: Path, plan: FinetunePlan,
         "num_parameters": _num_trainable(trainer.model),
     }  # fmt: skip
     if init is not None:
-        facts["init"] = {name: value for name, value in json.loads((init / "metadata.json").read_text("utf-8")).items() if name != "examples"}
+        facts["init"] = before
     if trainer.is_world_process_zero():
         save(trainer.model, output, facts)
         shutil.rmtree(work, ignore_errors=True)

@@ -2,8 +2,9 @@
 
 A report without a mask breaks its schema where the model is torn: "at_" was written for a status that is on track, and "track" follows. The right reports do not teach
 against it, because in them nobody is torn. So the mask that serves teaches, too: at every token, what the model gives to all that the schema forbids there is held
-against it, in the right report of a note and in the report of another note, which contradicts it from its first value to its last. What repeats an earlier item of a list
-whose items must differ is forbidden from where the two would part.
+against it, in the right report of a note and in the report of another note, which contradicts it from its first value to its last. Of a list whose items must differ no item
+goes on as an earlier one does from the choice where the two part: stricter than the schema, which lets the same policy pass and fail, because what is told twice is nearly always
+a mistake.
 
 Owns what may come next at each token of a report, and the rows of other notes' reports; the loss is `training.base.objective.form_loss`.
 """
@@ -11,6 +12,7 @@ Owns what may come next at each token of a report, and the rows of other notes' 
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -21,13 +23,19 @@ from torch import Tensor
 from schemas.admission import AdmittedSchema
 from schemas.canonical import canonical_json
 from schemas.validation import ReportValidator
+from service.engine.matcher import Matcher
+from service.errors import MatcherFailed
 from service.grammars.grammar import Grammars
 from training.base.tagging import IGNORED
 
-FOREIGN_SHARE = 0.5
-"""Of a batch's notes are given the report of another one, too."""
 LONGEST_SPELLING = 32
 """Characters of the longest token that is looked for."""
+CHOICE_SHARE = 0.1
+"""A place where no more of all tokens may stand than this is one of a choice, as between the members of an enum; in a text nearly all may."""
+
+
+class ReportUnfit(ValueError):
+    """A report that the grammar of its schema does not hold."""
 
 
 class Form:
@@ -35,23 +43,24 @@ class Form:
 
     def __init__(self, tokenizer: Any, vocab_size: int, admitted: AdmittedSchema) -> None:
         self._backend, self._end, self._vocab_size = tokenizer.backend_tokenizer, int(tokenizer.eos_token_id), vocab_size
-        self._grammar = Grammars(self._backend.to_str(), vocab_size, (self._end,)).compiled(admitted, trusted=True)
+        self._grammar = Grammars(self._backend.to_str(), vocab_size, (self._end,)).compiled(admitted, trusted=admitted.schema_id is not None)
         self._judge = ReportValidator(admitted.schema)
         self._spelled = {self._backend.decode([number]): number for number in range(min(vocab_size, self._backend.get_vocab_size()))}
         self._numbers: dict[bytes, int] = {}
 
     def places(self, report: str) -> list[int]:
-        """For each token of a canonical report, and for its end, the row of `table` that says what may stand there. Raises: MatcherFailed when it is not of the schema."""
+        """For each token of a canonical report, and for its end, the row of `table` that says what may stand there. Raises: ReportUnfit."""
         encoded = self._backend.encode(report, add_special_tokens=False)
         tokens, matcher, found = [*encoded.ids, self._end], self._grammar.fresh(), []
         repeating = self._repeating(report, encoded.offsets)
         for place, token in enumerate(tokens):
             allowed = matcher.allowed().copy()
-            allowed[repeating.get(place, [])] = False
+            if place in repeating and allowed.sum() <= CHOICE_SHARE * self._vocab_size:
+                allowed[repeating[place]] = False
             allowed[token] = True  # what is forced has one spelling in a mask, and may have another here
             found.append(self._numbers.setdefault(np.packbits(allowed).tobytes(), len(self._numbers)))
             if token != self._end:
-                matcher.consume(token)
+                _follow(matcher, token)
         return found
 
     def table(self) -> Tensor:
@@ -81,6 +90,13 @@ class Form:
                 items[1] = second
 
 
+def _follow(matcher: Matcher, token: int) -> None:
+    try:
+        matcher.consume(token)
+    except MatcherFailed as error:
+        raise ReportUnfit(str(error)) from error
+
+
 def _lists(value: Any, at: int) -> Iterator[tuple[list[Any], list[tuple[int, int]]]]:
     """Each list of an instance with the characters of its items, in the canonical text of the instance that begins at ``at``."""
     if isinstance(value, dict):
@@ -98,9 +114,9 @@ def _lists(value: Any, at: int) -> Iterator[tuple[list[Any], list[tuple[int, int
         yield value, spans
 
 
-def foreign(rows: Sequence[dict[str, list[int]]]) -> Iterator[dict[str, list[int]]]:
-    """Some rows' notes with the reports of the rows after them; ``input_ids``, ``labels`` and ``masks`` as in the rows, IGNORED in the prompt."""
-    for place in range(round(len(rows) * FOREIGN_SHARE)):
+def foreign(rows: Sequence[dict[str, list[int]]], share: float) -> Iterator[dict[str, list[int]]]:
+    """A share of the rows' notes with the reports of the rows after them; ``input_ids``, ``labels`` and ``masks`` as in the rows, IGNORED in the prompt."""
+    for place in range(math.ceil(len(rows) * share) if len(rows) > 1 else 0):
         note, other = (rows[i] for i in (place, (place + 1) % len(rows)))
         prompt, before = (sum(label == IGNORED for label in row["labels"]) for row in (note, other))
         head = [IGNORED] * prompt

@@ -30,6 +30,7 @@ from service.generator import Generator
 from service.planning import DEFAULT_MAX_NEW_TOKENS
 from service.weights.adapters import Adapter, AdapterStore, adapter_directories, read_adapter
 from service.weights.checkpoint import EMBEDDED_ADAPTERS, Base, read_base
+from training.measure.command_line import command_line
 from training.measure.evaluate import DEFAULT_CONCURRENCY, Decoding, evaluate, loaded_writer
 from training.measure.metrics import percentile
 from training.measure.reliability import markdown_table
@@ -323,7 +324,7 @@ def main(
             continue
         with bar(contestant.name, WARM_UP_COUNT + count * len(IN_FLIGHT)) as advance:
             results.append(compete(contestant, task, advance))
-    facts = {"command": f"escribano-train bench-peers --count {count}" + (f" --threads {threads}" if threads else ""), "cpu_count": os.cpu_count(), "threads": threads, "count": count, "seed": seed}
+    facts = {"command": command_line("bench-peers", count=count, seed=seed, base=base, adapter=tuple(adapters), threads=threads), "cpu_count": os.cpu_count(), "threads": threads, "count": count, "seed": seed}
     output.mkdir(parents=True, exist_ok=True)
     equal = next(result for result in results if result.contestant == SAME_WORK)
     told = [{name: value for name, value in asdict(result).items() if name != "texts"} | {"same_texts": same_texts(equal, result)} for result in results]
