@@ -17,6 +17,7 @@ from typing import Any
 import jsonschema_rs
 
 from schemas.canonical import Json, JsonInvalid, canonical_json, digest, parse_json
+from schemas.effort import MAX_EFFORT, effort
 from schemas.extent import longest_bytes
 from schemas.keywords import DIALECT, Finding, Place, findings
 from schemas.masking.mask import mask_of
@@ -32,6 +33,12 @@ MAX_LEAST_ITEMS = 10_000
 """Largest product of nested minItems (or prefix lengths): the smallest report must stay writable."""
 MAX_MOST_ITEMS = 1_000_000
 """Largest product of nested maxItems."""
+MAX_PRODUCTS = 50_000
+"""Most places with different products of nested counts."""
+MAX_PATH_CHARS = 4_000
+"""Longest JSON Pointer to a subschema: each is kept with the names above it."""
+MAX_PATTERNS = 300
+"""Most different regular expressions; each may take a hundred kilobytes where it is run."""
 _META = jsonschema_rs.Draft202012Validator({"$ref": DIALECT}, offline=True)
 
 
@@ -98,6 +105,7 @@ def admit(schema: Json, *, schema_id: str | None = None) -> AdmittedSchema:
     _stop_at(found for path, node in nodes.items() if isinstance(node, dict)
              for found in findings(Place(path, node, known)))
     _stop_at(_loops(nodes))
+    _stop_at(_effort(nodes))
     _stop_at(_products(schema))
     return _admitted(schema, schema_id)
 
@@ -155,13 +163,26 @@ def _nodes(schema: Schema) -> Iterator[tuple[str, Schema, int]]:
 
 
 def _size(schema: Schema) -> Iterator[Finding]:
-    for count, (path, _, depth) in enumerate(_nodes(schema), start=1):
+    patterns: set[str] = set()
+    for count, (path, node, depth) in enumerate(_nodes(schema), start=1):
+        patterns.update(_patterns(node))
+        if len(patterns) > MAX_PATTERNS:
+            yield Finding("", "", f"more than {MAX_PATTERNS} different regular expressions")
+            return
+        if len(path) > MAX_PATH_CHARS:
+            yield Finding(path[:MAX_PATH_CHARS], "", f"the names that lead here have more than {MAX_PATH_CHARS} characters together")
+            return
         if depth > MAX_DEPTH:
             yield Finding(path, "", f"subschemas nested deeper than {MAX_DEPTH}")
             return
         if count > MAX_NODES:
             yield Finding("", "", f"more than {MAX_NODES} subschemas")
             return
+
+
+def _patterns(node: Schema) -> Iterator[str]:
+    if isinstance(node, dict):
+        yield from (text for text in (node.get("pattern"), *node.get("patternProperties", ())) if isinstance(text, str))
 
 
 _IN_PLACE = ("allOf", "anyOf", "oneOf", "not", "if", "then", "else", "dependentSchemas")
@@ -193,6 +214,11 @@ def _steps(path: str, node: Schema) -> Iterator[str]:
         yield from (path + pointer(inner) for inner, _ in subschemas(node) if inner[0] in _IN_PLACE)
 
 
+def _effort(nodes: dict[str, Schema]) -> Iterator[Finding]:
+    if effort(nodes, _steps, _IN_PLACE) > MAX_EFFORT:
+        yield Finding("", "", f"leads a validator to the same value in more than {MAX_EFFORT} ways")
+
+
 def _products(schema: Schema) -> Iterator[Finding]:
     """Arrays in arrays whose counts multiply beyond what can be written or masked; recursion counts once."""
     waiting: list[tuple[str, Schema, int, int, frozenset[str]]] = [("", schema, 1, 1, frozenset())]
@@ -202,6 +228,9 @@ def _products(schema: Schema) -> Iterator[Finding]:
         if not isinstance(node, dict) or path in trail or (path, least, most) in seen:
             continue
         seen.add((path, least, most))
+        if len(seen) > MAX_PRODUCTS:
+            yield Finding("", "", f"nested arrays have more than {MAX_PRODUCTS} products of their counts")
+            return
         least, most = least * max(1, int(node.get("minItems", 1))), most * max(1, int(node.get("maxItems", 1)))
         if least > MAX_LEAST_ITEMS:
             yield Finding(path + "/minItems", "minItems", f"nested minItems multiply beyond {MAX_LEAST_ITEMS}")

@@ -72,17 +72,18 @@ def ref_parts(ref: str) -> tuple[str, ...]:
     return parts_of(unquote(ref[1:]))
 
 
-def dereferenced(root: Schema, node: Schema) -> Schema:
-    """The node at the end of a chain of `$ref`s; what stands beside one is passed by.
+def dereferenced(root: Schema, node: Schema, followed: Callable[[str], object] = lambda ref: None) -> Schema:
+    """The node at the end of a chain of `$ref`s; what stands beside one is passed by. `followed` is told each.
 
     Raises:
         RefUnresolved: as `resolve`, or the chain is a circle.
     """
-    seen: list[str] = []
+    seen: set[str] = set()
     while isinstance(node, dict) and "$ref" in node:
         if node["$ref"] in seen:
             raise RefUnresolved(node["$ref"], "refers to itself")
-        seen.append(node["$ref"])
+        seen.add(node["$ref"])
+        followed(node["$ref"])
         node = resolve(root, node["$ref"])
     return node
 

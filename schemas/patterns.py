@@ -17,7 +17,7 @@ import jsonschema_rs
 MAX_PATTERN_CHARS = 1_000
 MAX_REPEATS = 1_000
 """Largest product of nested `{m,n}` counts."""
-LINEAR = jsonschema_rs.RegexOptions(size_limit=1 << 20)
+LINEAR = jsonschema_rs.RegexOptions(size_limit=1 << 17)
 """How regular expressions of strangers are run: in linear time, in at most so many bytes each."""
 
 _SPACE = r"\t\n\x0b\x0c\r \xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000\ufeff"
@@ -51,7 +51,7 @@ class Pattern:
         return bool(_linear(self.source).is_valid(text))
 
 
-@lru_cache(4096)
+@lru_cache(512)
 def parse_pattern(text: str) -> Pattern:
     """The two spellings of a regular expression.
 
@@ -60,7 +60,10 @@ def parse_pattern(text: str) -> Pattern:
     """
     if len(text) > MAX_PATTERN_CHARS:
         raise PatternRefused(f"longer than {MAX_PATTERN_CHARS} characters")
-    found = _Parser(text).pattern()
+    try:
+        found = _Parser(text).pattern()
+    except RecursionError:
+        raise PatternRefused("groups nested too deep") from None
     try:
         _linear(text)
     except jsonschema_rs.ValidationError:
@@ -68,7 +71,7 @@ def parse_pattern(text: str) -> Pattern:
     return found
 
 
-@lru_cache(4096)
+@lru_cache(512)
 def _linear(text: str) -> jsonschema_rs.Draft202012Validator:
     return jsonschema_rs.Draft202012Validator({"pattern": text}, offline=True, pattern_options=LINEAR)
 

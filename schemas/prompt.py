@@ -75,7 +75,7 @@ class _Walk:
 
 def _node(node: Any, walk: _Walk, depth: int) -> str:
     walk.shown(",")  # about what every place costs
-    node = dereferenced(walk.root, node)
+    node = dereferenced(walk.root, node, walk.shown)  # a long chain costs as much as a long name
     if not isinstance(node, dict) or depth > 16:
         return "any"
     for keyword in ("anyOf", "oneOf"):

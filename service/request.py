@@ -123,6 +123,7 @@ def _question_violations(question: str) -> Iterator[FieldViolation]:
 def _context_violations(context: tuple[ContextItem, ...]) -> Iterator[FieldViolation]:
     if len(context) > LIMITS.max_context_items:
         yield FieldViolation("context", f"has {len(context)} items; the limit is {LIMITS.max_context_items}")
+        return
     num_chars = sum(len(item.text) for item in context)
     if num_chars > LIMITS.max_context_chars:
         yield _too_long("context", num_chars, LIMITS.max_context_chars)

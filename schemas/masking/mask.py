@@ -14,8 +14,11 @@ from typing import Any
 
 from schemas.masking.forms import Form
 from schemas.masking.rewrite import Branch, Node, equality_key
-from schemas.masking.unfolding import Place, Unfolding, key_of
+from schemas.masking.unfolding import MaskTooLarge, Place, Unfolding, key_of
 from schemas.nodes import Schema
+
+MAX_VALUES_WRITTEN = 100_000
+"""The most values of enums and constants in a mask schema, each counted wherever it is used."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +51,9 @@ class _Emission:
         self.alive = _alive(unfolding.places)
         shared = [key for key, count in unfolding.uses.items() if count > 1 and self.is_nested(key)]
         self.names = {key: f"d{i}" for i, key in enumerate(shared)}
+        written = sum(unfolding.uses[key] * len(place.values) for key, place in unfolding.places.items() if place.values is not None)
+        if written > MAX_VALUES_WRITTEN:
+            raise MaskTooLarge(f"enums and constants are used so often that {written} values would be written")
 
     def is_nested(self, key: tuple[str, ...]) -> bool:
         return any(form.type in ("array", "object") for form in self.places[key].forms)
@@ -116,19 +122,19 @@ def _patterned(patterns: tuple[str, ...]) -> dict[str, Any]:
 
 
 def _alive(places: dict[tuple[str, ...], Place]) -> set[tuple[str, ...]]:
-    """The places that some finite value satisfies."""
+    """The places that some finite value satisfies. Each is looked at again when one that it needs turns out to be."""
     alive: set[tuple[str, ...]] = set()
-    left = list(reversed(places.items()))  # a place is found before those inside it, so nearly all are told in one go
-    while True:
-        still = []
-        for key, place in left:
-            if _lives(place, alive):
-                alive.add(key)
-            else:
-                still.append((key, place))
-        if len(still) == len(left):
-            return alive
-        left = still
+    users: dict[tuple[str, ...], list[tuple[str, ...]]] = {}
+    for key, place in places.items():
+        for needed in dict.fromkeys(key_of(branch) for form in place.forms for branch in form.needed()):
+            users.setdefault(needed, []).append(key)
+    waiting = list(places)
+    while waiting:
+        key = waiting.pop()  # a place is found before those inside it, so nearly all are told in one go
+        if key not in alive and _lives(places[key], alive):
+            alive.add(key)
+            waiting.extend(users.get(key, ()))
+    return alive
 
 
 def _lives(place: Place, alive: set[tuple[str, ...]]) -> bool:

@@ -26,10 +26,12 @@ from schemas.violation import pointer
 MAX_ALTERNATIVES = 64
 """The most alternatives one place may unfold into; a keyword that would exceed it is checked instead."""
 MAX_PLACES = 5_000
+MAX_STEPS = 1_000_000
+"""The most nodes, names and values that are gone through to find all places."""
 
 
 class MaskTooLarge(ValueError):
-    """The schema unfolds into too many places."""
+    """The schema unfolds into too many places, or takes too many steps."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,12 +61,21 @@ class Unfolding:
         self.registry = jsonschema_rs.Registry([(ROOT_URI, self.root)])
         self.places: dict[tuple[str, ...], Place] = {}
         self._finite: dict[tuple[str, int], Sequence[Json] | None] = {}
+        self._judges: dict[str, Any] = {}
+        self._disjoint: dict[tuple[str, ...], bool] = {}
+        self.steps = 0
         self.uses: dict[tuple[str, ...], int] = {}
         self.checked: dict[str, None] = {}
         self.repeatable: dict[str, None] = {}
 
     def report(self, path: str) -> None:
         self.checked.setdefault(path)
+
+    def took(self, steps: int) -> None:
+        """Raises: MaskTooLarge when there have been too many."""
+        self.steps += steps
+        if self.steps > MAX_STEPS:
+            raise MaskTooLarge(f"the schema takes more than {MAX_STEPS} steps to unfold")
 
     def explore(self, start: Branch) -> None:
         waiting = [start]
@@ -101,6 +112,7 @@ class Unfolding:
             if node.key in found or node.schema is True:
                 continue
             found[node.key] = node
+            self.took(1)
             more = [self.target(node)] if "$ref" in node.schema else []
             more += [node.child("allOf", i) for i in range(len(node.schema.get("allOf", ())))]
             waiting = more + waiting
@@ -116,10 +128,13 @@ class Unfolding:
         judges = [self.judge(node) for node in nodes]
         unique = {equality_key(value): value for value in reversed(values)}  # the first of equal ones
         kept = dict.fromkeys(map(equality_key, values))
+        self.took(len(kept) * len(judges))
         return (unique[key] for key in kept if all(judge.is_valid(unique[key]) for judge in judges))
 
     def judge(self, node: Node) -> Any:
-        return validator(absolute(node.schema), registry=self.registry)
+        if node.key not in self._judges:
+            self._judges[node.key] = validator(absolute(node.schema), registry=self.registry)
+        return self._judges[node.key]
 
     def options(self, nodes: list[Node]) -> Iterator[list[Form]]:
         """The forms of each combination of branches of the nodes' choices."""
@@ -159,6 +174,8 @@ class Unfolding:
             yield from self._options(more, {}, self.pending(new, more) + pending, width)
 
     def forms(self, nodes: list[Node]) -> list[Form]:
+        names = {name for node in nodes for keyword in ("properties", "required") for name in node.schema.get(keyword, ())}
+        self.took(len(nodes) * max(1, len(names)))
         made = [form_of(kind, nodes, self.report) for kind in types_of(nodes)]
         for keyword in (keyword for form in made if form is not None for keyword in form.open_keywords()):
             self.repeatable.setdefault((nodes[0].pointer if nodes else "") + "/" + keyword)
@@ -203,8 +220,13 @@ class Unfolding:
         return self.finite_of(self.target(node), depth - 1) if "$ref" in schema else None
 
     def disjoint(self, branches: Sequence[Node]) -> bool:
-        closed = [self.closed([branch]) for branch in branches]
-        return all(self.apart(one, other) for one, other in combinations(closed, 2))
+        if len(branches) > MAX_ALTERNATIVES:
+            return False  # such a choice is checked in any case
+        at = tuple(branch.key for branch in branches)
+        if at not in self._disjoint:
+            closed = [self.closed([branch]) for branch in branches]
+            self._disjoint[at] = all(self.apart(one, other) for one, other in combinations(closed, 2))
+        return self._disjoint[at]
 
     def apart(self, one: list[Node] | None, other: list[Node] | None) -> bool:
         if one is None or other is None:

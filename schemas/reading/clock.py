@@ -11,6 +11,9 @@ import re
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
+from heapq import nsmallest
+from itertools import islice
 
 from schemas.reading.dates import DateMention, Told, date_mentions
 from schemas.reading.folding import flat_with_places, whole
@@ -19,6 +22,10 @@ MOST_CLOCKS = 64
 """How many times of the texts, the first ones, may be of a day that does not stand beside them."""
 MOST_MOMENTS = 4096
 """How many moments the texts can tell so: where there are more, each time keeps the days that stand nearest to it."""
+MOST_OFFSETS = 8
+"""How many offsets that are told somewhere, the first ones, a time without one may have."""
+MOST_TOLD = 20_000
+"""No more moments are told than this: no text that somebody wrote has so many."""
 
 _ENGLISH = ("one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
 _SPANISH = ("una", "dos", "tres", "cuatro", "cinco", "seis", "siete", "ocho", "nueve", "diez", "once", "doce")
@@ -120,7 +127,9 @@ def moments(texts: Sequence[str]) -> list[Moment]:
     found: dict[Moment, None] = {}
     for clock in clocks:
         beside = days[bisect_left(places, (clock.text, clock.start - 2 * _NEAR)) : bisect_left(places, (clock.text, clock.end + _NEAR))]
-        nearest = beside if (clock.text, clock.start) not in some else days if len(days) <= kept else sorted(days, key=lambda day, clock=clock: _apart(day, clock))[:kept]  # type: ignore[misc]
+        nearest = beside if (clock.text, clock.start) not in some else days if len(days) <= kept else nsmallest(kept, days, key=partial(_apart, clock))
+        if len(found) > MOST_TOLD:
+            break
         for day in nearest:
             start, end = _together(day, clock)
             found |= {Moment(f"{day.day.isoformat()}T{clock.time}{offset}", clock.text, start, end): None for offset in clock.offsets or told}
@@ -129,17 +138,18 @@ def moments(texts: Sequence[str]) -> list[Moment]:
 
 def _offsets_told(clocks: Sequence[ClockMention]) -> tuple[str, ...]:
     """What a time without an offset may have: those of the others, or Z."""
-    return tuple(dict.fromkeys((*(offset for clock in clocks for offset in clock.offsets), "Z")))
+    told = dict.fromkeys(offset for clock in clocks for offset in clock.offsets if offset != "Z")
+    return (*islice(told, MOST_OFFSETS), "Z")
 
 
-def _apart(day: DateMention, clock: ClockMention) -> tuple[bool, int]:
+def _apart(clock: ClockMention, day: DateMention) -> tuple[bool, int]:
     """How far the two stand from each other."""
     return day.text != clock.text, max(day.start - clock.end, clock.start - day.end)
 
 
 def _together(day: DateMention, clock: ClockMention) -> tuple[int, int]:
     """The characters of both where they stand together, else those of the time."""
-    elsewhere, gap = _apart(day, clock)
+    elsewhere, gap = _apart(clock, day)
     return (clock.start, clock.end) if elsewhere or gap > _NEAR else (min(day.start, clock.start), max(day.end, clock.end))
 
 

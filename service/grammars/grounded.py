@@ -35,7 +35,7 @@ MAX_GRAMMAR_CHARS = 4_000_000
 MAX_TRIED = 2_000_000
 """How many candidates may be held against the leaves of a schema."""
 _LONGEST = 400
-"""Longest span in characters where the schema gives no maxLength."""
+"""Longest span in characters, whatever the schema's maxLength; with a minLength near it or beyond, half as much more than that."""
 _CHAR = r'(\\([^u]|u[0-9a-f]{4})|[^\\])'
 _INK = r"(\\([^u]|u[0-9a-f]{4})|[^\\ ])"
 """One character of a JSON string, and one that is no space."""
@@ -238,7 +238,9 @@ class _Rules:
 
     def spans(self, schema: Schema) -> str | None:
         """A string that is a run of whole words of one text, without white space at its ends."""
-        least, most = max(1, schema.get("minLength", 1)), min(schema.get("maxLength", _LONGEST), max(_LONGEST, schema.get("minLength", 0)))
+        least = max(1, schema.get("minLength", 1))
+        room = max(_LONGEST, least + _LONGEST // 2)
+        most = min(schema.get("maxLength", room), room)
         names = [self.named(f"chunks{i}", _substring(chunks), terminal=True) for i, chunks in enumerate(self.sources.escaped) if self.offers(i, least, most)]
         if not names:
             return None
@@ -249,7 +251,10 @@ class _Rules:
 
     def offers(self, i: int, least: int, most: int) -> bool:
         """Whether a text has a span of a length."""
-        return any(True for _ in _spans(self.sources.chunks[i], least, most))
+        self.tried += len(self.sources.chunks[i])
+        if self.tried > MAX_TRIED:
+            raise GrammarTooLarge
+        return least <= most and any(True for _ in _spans(self.sources.chunks[i], least, most))
 
 
 def _spans(chunks: Sequence[str], least: int, most: int) -> Iterator[tuple[int, int]]:

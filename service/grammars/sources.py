@@ -99,13 +99,17 @@ class Sources:
         """
         found = fitting(self.words)
         if with_spaces and fitting(self._short_phrases):
-            found |= fitting(set(self._phrases(_PHRASE_WORDS)))
+            found |= fitting(self._all_phrases)
         return found or fitting(self._pieces)
 
     @cached_property
     def _short_phrases(self) -> frozenset[str]:
         """Two words, with or without a mark between."""
         return frozenset(self._phrases(3))
+
+    @cached_property
+    def _all_phrases(self) -> frozenset[str]:
+        return frozenset(self._phrases(_PHRASE_WORDS))
 
     def _phrases(self, num_words: int) -> Iterator[str]:
         """Two words or more with spaces between, without the marks around them."""

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from schemas.formats import CHECKS
-from schemas.reading.clock import MOST_MOMENTS, clock_mentions, moments, times
+from schemas.reading.clock import MOST_MOMENTS, MOST_OFFSETS, MOST_TOLD, clock_mentions, moments, times
 from schemas.reading.truths import truths
 
 TIMES = """
@@ -168,3 +168,13 @@ def test_no_text_takes_long(piece: str) -> None:
 ])  # fmt: skip
 def test_answers(text: str, read: list[tuple[bool, str]]) -> None:
     assert [(truth.value, text[truth.start : truth.end]) for truth in truths(text)] == read
+
+
+def test_no_text_tells_more_moments_than_somebody_could_mean() -> None:
+    """Offsets, times and days multiply where they stand close to each other."""
+    offsets = " ".join(f"10:{i:02}+{i % 14:02}:{i % 60:02}" for i in range(60))
+    dense = offsets + " 3 October 2026 " + "1º1:30 " * 5000
+    began = time.monotonic()
+    assert len(moments((dense,))) <= MOST_TOLD + 20_000 and time.monotonic() - began < 20
+    told = {moment.value[8:] for moment in times((offsets + " at 9:15",)) if moment.value.startswith("09:15")}
+    assert len(told) == MOST_OFFSETS + 1 and "Z" in told

@@ -440,6 +440,12 @@ def test_an_open_object_within_leaves_the_rest_grounded() -> None:
     assert takes(found, {"name": "Ana", "tags": {"k": "free"}}) and not takes(found, {"name": "Bob", "tags": {}})
 
 
+def test_a_text_that_must_be_long_may_be() -> None:
+    note = "The agent answered again and again. " * 30
+    found = grammar(closed(summary={"type": "string", "minLength": 450}), note)
+    assert takes(found, {"summary": note[: 13 * 36].strip()}) and not takes(found, {"summary": "The agent"})
+
+
 # --- both masks ------------------------------------------------------------------------------------------------------------
 
 WHOLE = 'Agent invoice-triage-2 (owner: "Ana Torres" <ana@acme.io>)\r\nis at risk: 1.204 tasks, 3 failed, $12.50, p95 4,2 s in March 2026; \\o/ 😀 INC-7 on the 9th.'

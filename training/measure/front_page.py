@@ -62,9 +62,10 @@ def _made(root: Path) -> str:
     runs = list(runs_of(base))
     tokens, hours = sum(run["tokens"] for run in runs) / 1e6, sum(run["elapsed_s"] for run in runs) / 3600
     total = learned(adapter)
+    runs_told = f", in {total['runs']:.0f} runs of which each goes on from the one before" if total["runs"] > 1 else ""
     return (
         f"The base has {base['parameters'] / 1e6:.1f} million parameters and has read {tokens:.0f} million tokens in {hours:.1f} hours on two cores; "
-        f"the adapter for `agent_status` has rank {adapter['rank']} ({adapter['num_parameters'] / base['parameters']:.1%} of the base) and took {total['pairs']:,.0f} pairs and {total['minutes']:.0f} minutes{f", in {total['runs']:.0f} runs of which each goes on from the one before" if total['runs'] > 1 else ""}."
+        f"the adapter for `agent_status` has rank {adapter['rank']} ({adapter['num_parameters'] / base['parameters']:.1%} of the base) and took {total['pairs']:,.0f} pairs and {total['minutes']:.0f} minutes{runs_told}."
     )
 
 
