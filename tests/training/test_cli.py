@@ -287,13 +287,16 @@ def test_the_rank_table_trains_and_measures_each_once(tmp_path: Path, monkeypatc
     grid = scaling.Grid(ranks=(4, 8), rates=(0.001, 0.002), counts=(8, 24), least_steps=2)
     for _ in range(2):
         points = scaling.main(base=tmp_path, output=tmp_path / "ranks", grid=grid)
-    (tmp_path / "notes.jsonl").write_text("")
+    (tmp_path / "notes.jsonl").write_text('{"id": "one", "text": "All is well with the agent."}\n')
     runs.make_pairs(tmp_path / "pairs.jsonl", tmp_path / "card.md", 30, 2, ())
     for other in (replace(grid, eval_count=7), replace(grid, notes=(tmp_path / "notes.jsonl",)), replace(grid, source=tmp_path / "pairs.jsonl")):
         with pytest.raises(scaling.RowsOfAnother, match="another run"):
             scaling.main(base=tmp_path, output=tmp_path / "ranks", grid=other)
     with pytest.raises(PairsUnfit, match=r"pairs\.jsonl: 30 pairs pass the gates, 31 are asked for"):
         scaling.main(base=tmp_path, output=tmp_path / "others", grid=replace(grid, counts=(31,), source=tmp_path / "pairs.jsonl"))
+    (tmp_path / "ranks" / "rank4-rate0.001-pairs8" / "row.json").unlink()
+    with pytest.raises(scaling.RowsOfAnother, match="by another recipe"):  # a finished adapter that does not say it is the one asked for
+        scaling.main(base=tmp_path, output=tmp_path / "ranks", grid=grid)
     (tmp_path / "model.safetensors").write_bytes(b"another base")
     with pytest.raises(scaling.RowsOfAnother, match="another run"):
         scaling.main(base=tmp_path, output=tmp_path / "ranks", grid=grid)
