@@ -10,7 +10,7 @@ from decimal import Decimal
 import pytest
 
 from schemas.reading.clock import moments
-from training.gates.reading import moment_can_be_read
+from training.gates.reading_dates import moment_can_be_read
 from training.notes import forms
 from training.phrasebook import LANGS
 

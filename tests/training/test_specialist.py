@@ -24,7 +24,8 @@ from training.cli import app
 from training.failures import AdapterUnfit
 from training.gates.curate import curate
 from training.gates.pairs_file import FileInvalid, read_golden, read_pairs, write_pairs
-from training.gates.reading import moment_can_be_read, number_can_be_read
+from training.gates.reading import number_can_be_read
+from training.gates.reading_dates import moment_can_be_read
 from training.notes.marks import asked
 from training.notes.synthesize import pair
 from training.phrasebook import PhrasebookError, bare, texts

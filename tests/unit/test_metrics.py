@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from schemas.catalog import Catalog
-from training.gates.reading import date_can_be_read, number_can_be_read
+from training.gates.reading import number_can_be_read
+from training.gates.reading_dates import date_can_be_read
 from training.measure import metrics
 from training.measure.comparing import leaf_pairs, plain_words, same
 from training.measure.metrics import Measured, Score, Work, clopper_pearson_lower, score, summarize

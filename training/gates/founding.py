@@ -1,6 +1,6 @@
 """Which values of a report must come from the text, and whether a text gives them.
 
-Owns the two questions that the gates ask of training pairs and the measures of reports; how a number or a date is read is `training/gates/reading.py`'s. Knows no model.
+Owns the two questions that the gates ask of training pairs and the measures of reports; how a number or a date is read is `training/gates/reading.py`'s and `reading_dates.py`'s. Knows no model.
 """
 
 from __future__ import annotations
@@ -11,7 +11,8 @@ from typing import Any
 
 from schemas.canonical import Json
 from schemas.grounding import kind_at, leaves
-from training.gates.reading import moment_can_be_read, number_can_be_read
+from training.gates.reading import number_can_be_read
+from training.gates.reading_dates import moment_can_be_read
 
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}(?![\w.-])|\d{4}-\d{2}-\d{2}(?=[Tt])")
 

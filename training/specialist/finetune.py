@@ -233,7 +233,7 @@ def finetune(base: str, pairs: Iterable[Pair], output: Path, plan: FinetunePlan,
         before = {name: value for name, value in json.loads((init / "metadata.json").read_text("utf-8")).items() if name != "examples"}
         model = going_on(model, init, plan.known(init))
     pairs = list(pairs)
-    form = Form(tokenizer, model.config.vocab_size, admitted) if plan.form_weight and getattr(model.config, "lookup_layer", None) is not None else None
+    form = Form(tokenizer, model.config.vocab_size, admitted) if plan.form_weight and plan.lesson_weight and getattr(model.config, "lookup_layer", None) is not None else None
     data, too_long = dataset(tokenizer, pairs, plan.max_length, asking, form)
     trainer = CompletionTrainer(
         model=model, args=arguments(plan, work, device), train_dataset=data, processing_class=tokenizer, peft_config=plan.lora() if init is None else None,

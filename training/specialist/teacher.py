@@ -19,7 +19,8 @@ import httpx
 from schemas.canonical import Json, parse_json
 from schemas.grounding import kind_at, leaves
 from schemas.reading.numbers import numbers
-from training.gates.reading import moment_can_be_read, number_can_be_read
+from training.gates.reading import number_can_be_read
+from training.gates.reading_dates import moment_can_be_read
 from training.notes.synthesize import ContextItem, Pair
 
 KEY_VARIABLE = "ESCRIBANO_TEACHER_KEY"
