@@ -20,7 +20,8 @@ from training.base.objective import form_loss, read
 from training.base.tagging import IGNORED
 from training.notes.synthesize import pair
 from training.specialist.finetune import CompletionTrainer, FinetunePlan, arguments, collate, dataset
-from training.specialist.form import Form, ReportUnfit, foreign
+from training.specialist.form import Form, ReportUnfit
+from training.specialist.strain import blurred, strained
 
 EMBEDDED = Path(__file__).parents[2] / "service" / "embedded" / "base"
 
@@ -109,13 +110,44 @@ def test_a_report_of_another_schema_is_refused(form: Form) -> None:
         form.places('{"agent_id":7}')
 
 
-def test_rows_of_other_notes_have_one_s_prompt_and_another_s_report() -> None:
-    rows: list[dict[str, Any]] = [{"input_ids": [i, i, 10 + i], "labels": [IGNORED, IGNORED, 10 + i], "masks": [IGNORED, IGNORED, 20 + i]} for i in range(5)]
-    assert list(foreign(rows, 0.25)) == [
-        {"input_ids": [0, 0, 11], "labels": [IGNORED, IGNORED, 11], "masks": [IGNORED, IGNORED, 21]},
-        {"input_ids": [1, 1, 12], "labels": [IGNORED, IGNORED, 12], "masks": [IGNORED, IGNORED, 22]},
-    ]
-    assert list(foreign(rows[:1], 0.25)) == [], "there is no other note"
+def row(number: int, *, overfull: bool = False) -> dict[str, Any]:
+    head = [IGNORED, IGNORED]
+    longer: dict[str, list[int]] = {"overfull": [30 + number, 40 + number], "overfull_masks": [50, 51]} if overfull else {"overfull": [], "overfull_masks": []}
+    return {"input_ids": [number, number, 10 + number], "labels": [*head, 10 + number], "masks": [*head, 20 + number]} | longer
+
+
+def test_a_share_of_the_rows_is_put_under_strain_in_three_ways_by_turns() -> None:
+    rows = [row(i, overfull=i == 2) for i in range(8)]
+    other, blur, longer, another = strained(rows, 0.5)
+    assert other == {"input_ids": [0, 0, 11], "labels": [IGNORED, IGNORED, 11], "masks": [IGNORED, IGNORED, 21]}
+    assert blur["input_ids"][2:] == [11] and blur["labels"] == rows[1]["labels"] and blur["masks"] == rows[1]["masks"]
+    assert longer == {"input_ids": [2, 2, 32, 42], "labels": [IGNORED, IGNORED, 32, 42], "masks": [IGNORED, IGNORED, 50, 51]}
+    assert another["input_ids"] == [3, 3, 14]
+    assert [made["input_ids"] for made in strained([row(i) for i in range(8)], 0.375)][2] == [2, 2, 13], "without items too many, another's report"
+    assert list(strained(rows[:1], 0.5)) == [], "there is no other note"
+
+
+def test_what_is_blurred_is_what_the_other_note_lacks() -> None:
+    note = {"input_ids": [1, *range(100, 200), 2, 7], "labels": [IGNORED] * 102 + [7], "masks": [IGNORED] * 102 + [0]}
+    other = {"input_ids": [1, *range(150, 160), 2, 9, 9], "labels": [IGNORED] * 12 + [9, 9], "masks": [IGNORED] * 12 + [0, 0]}
+    made = blurred(note, other)["input_ids"]
+    changed = [old for old, new in zip(note["input_ids"], made, strict=True) if old != new]
+    assert 25 < len(changed) < 65 and not set(changed) & {1, 2, 7, *range(150, 160)}
+    assert set(made) <= {*note["input_ids"], *other["input_ids"][:12]}, "nothing of the other's report"
+    assert blurred(note, other)["input_ids"] == made, "the same again"
+
+
+def test_a_list_whose_items_must_differ_is_given_what_it_does_not_tell(form: Form) -> None:
+    report = json.loads(pair("agent_status", "train", "form:1")[0].report)
+    mine = [{"policy": "security", "result": "pass"}]
+    theirs = [{"policy": "security", "result": "fail"}, {"policy": "accuracy", "result": "fail"}]
+    own, other = (canonical_json(report | {"policy_checks": checks, "incidents": []}) for checks in (mine, theirs))
+    longer = form.overfull(own, other)
+    assert longer == canonical_json(json.loads(own) | {"policy_checks": [*mine, theirs[1]]}), "another result of a policy that is told is no other item"
+    assert form.overfull(longer, other) is None
+    incident = {"title": "outage", "severity": "low", "occurred_on": None, "resolved": True, "root_cause": None}
+    assert form.overfull(own, canonical_json(json.loads(own) | {"incidents": [incident]})) is None, "incidents need not differ"
+    form.places(longer)
 
 
 def test_the_loss_is_what_is_given_to_tokens_that_may_not_come() -> None:
@@ -129,8 +161,8 @@ def test_the_loss_is_what_is_given_to_tokens_that_may_not_come() -> None:
     assert form_loss(Model(), hidden, labels, masks, table).item() == pytest.approx(-math.log(given[:2].sum().item()) / 2, rel=1e-5)
 
 
-def test_an_adapter_learns_form_in_the_reports_of_other_notes(tmp_path: Path) -> None:
-    """A tiny random base: a few steps leave less to what may not come next, where the note and its report agree and where they do not."""
+def test_an_adapter_learns_form_in_reports_under_strain(tmp_path: Path) -> None:
+    """A tiny random base: a few steps leave less to what may not come next, in right reports and in those under strain."""
     tiny.save_base(tmp_path / "base", prefix_lm=True, lookup_layer=1)
     from transformers import AutoModelForCausalLM
 
@@ -138,8 +170,8 @@ def test_an_adapter_learns_form_in_the_reports_of_other_notes(tmp_path: Path) ->
     form = Form(small, tiny.VOCAB_SIZE, Catalog.load().get("agent_status"))
     plan = FinetunePlan(rank=4, batch_size=2, bf16=False)
     data, _ = dataset(small, [pair("agent_status", "train", f"loss:{i}")[0] for i in range(4)], tiny.CONTEXT_LENGTH, form=form)
-    batch = collate([data[i] for i in range(len(data))], plan.foreign_share)
-    assert "foreign_masks" in batch
+    batch = collate([data[i] for i in range(len(data))], plan.strain_share)
+    assert "strained_masks" in batch
     trainer = CompletionTrainer(
         model=AutoModelForCausalLM.from_pretrained(tmp_path / "base", dtype=torch.float32), args=arguments(plan, tmp_path / "work", "cpu"), train_dataset=data, processing_class=small,
         peft_config=plan.lora(), data_collator=collate,
@@ -148,17 +180,17 @@ def test_an_adapter_learns_form_in_the_reports_of_other_notes(tmp_path: Path) ->
 
     def forms() -> tuple[float, float]:
         with torch.no_grad():
-            rows = ({name: batch[prefix + name] for name in ("input_ids", "labels", "masks")} for prefix in ("", "foreign_"))
+            rows = ({name: batch[prefix + name] for name in ("input_ids", "labels", "masks")} for prefix in ("", "strained_"))
             own, other = (form_loss(plain, read(plain, plain.model, row).last_hidden_state, row["labels"], row["masks"], table).item() for row in rows)
         return own, other
 
     trainer.lesson_weight = plan.lesson_weight
     torch.manual_seed(0)
     without = trainer.compute_loss(trainer.model, batch).item()
-    trainer.form_weight, trainer.foreign_weight, trainer.may_stand = plan.form_weight, plan.foreign_weight, table
+    trainer.form_weight, trainer.strain_weight, trainer.may_stand = plan.form_weight, plan.strain_weight, table
     own, other = forms()
     torch.manual_seed(0)  # which tokens it is shown wrong ones for
-    assert trainer.compute_loss(trainer.model, batch).item() == pytest.approx(without + plan.form_weight * own + plan.foreign_weight * other, rel=0.05), "some tokens were wrong ones"
+    assert trainer.compute_loss(trainer.model, batch).item() == pytest.approx(without + plan.form_weight * own + plan.strain_weight * other, rel=0.05), "some tokens were wrong ones"
     optimizer = torch.optim.Adam([p for p in trainer.model.parameters() if p.requires_grad], lr=0.01)
     for _ in range(20):
         optimizer.zero_grad()

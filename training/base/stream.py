@@ -45,7 +45,7 @@ CURRICULUM = (
     Phase(0.03, {"echo": 0.3, "copying": 0.7}, 3072, 256),
     Phase(0.10, {"vocabulary": 0.2, "echo": 0.1, "copying": 0.5, "generated": 0.2}, 4096, 640),
     Phase(0.35, {"vocabulary": 0.15, "echo": 0.1, "copying": 0.2, "generated": 0.2, "excerpt": 0.2, "practice": 0.15}, 4096, 768),
-    Phase(1.00, {"vocabulary": 0.1, "echo": 0.05, "copying": 0.1, "generated": 0.3, "excerpt": 0.3, "practice": 0.15}, 4096, 1600),
+    Phase(1.00, {"vocabulary": 0.06, "echo": 0.04, "copying": 0.1, "generated": 0.28, "excerpt": 0.3, "practice": 0.22}, 4096, 1600),
 )
 """Short and dense first, whole notes last (docs/training-log.md)."""
 

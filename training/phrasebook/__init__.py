@@ -137,7 +137,7 @@ def phrasebook(lang: str, split: str = "train") -> Phrasebook:
     wordings: dict[str, Any] = {}
     for name in ("governance", "discourse", "requests"):
         for path in sorted(folder.glob(f"{name}*.yaml")):
-            wordings = _together(wordings, _keys_as_text(read_yaml(path)))
+            wordings = together(wordings, _keys_as_text(read_yaml(path)))
     nouns = read_yaml(folder / "nouns.yaml")
     others = tuple(Nouns(str(path), read_yaml(path)) for path in sorted(folder.glob("phrases*.yaml")))
     if split != "train":
@@ -147,12 +147,14 @@ def phrasebook(lang: str, split: str = "train") -> Phrasebook:
     return Phrasebook(lang, split, wordings, Nouns(str(folder / "nouns.yaml"), nouns, others))
 
 
-def _together(one: Any, other: Any) -> Any:
-    """Two nodes of books as one: lists end to end, each wording once."""
+def together(one: Any, other: Any) -> Any:
+    """Two nodes of books as one: lists end to end, each wording once; of what a book says once (a title, a kind) the first's."""
     if isinstance(one, dict) != isinstance(other, dict):
         raise PhrasebookError("a kind has members in one file and none in another")
+    if isinstance(one, str):
+        return one
     if isinstance(one, dict):
-        return one | {key: _together(one[key], node) if key in one else node for key, node in other.items()}
+        return one | {key: together(one[key], node) if key in one else node for key, node in other.items()}
     return list(dict.fromkeys([*one, *other]))
 
 

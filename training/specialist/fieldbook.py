@@ -15,7 +15,7 @@ from typing import Any
 
 import yaml
 
-from training.phrasebook import HERE, LANGS, PhrasebookError, bare, read_yaml, texts
+from training.phrasebook import HERE, LANGS, PhrasebookError, bare, read_yaml, texts, together
 from training.specialist.fields import NAMED, Field, Kind
 
 BOOKS = HERE / "fields"
@@ -149,9 +149,12 @@ def _misshapen(entry: dict[str, Any]) -> Iterator[str]:
 
 
 def book_of(schema_id: str, split: str, root: Field) -> FieldBook:
-    """The shipped book of a catalog schema, or an empty one."""
-    path = BOOKS / split / f"{schema_id}.yaml"
-    return read_book(path, root) if path.exists() else FieldBook()
+    """The shipped book of a catalog schema, all its authors' (``NAME.yaml``, ``NAME_2.yaml``, ...) together, or an empty one."""
+    entries: dict[str, Any] = {}
+    for path in [BOOKS / split / f"{schema_id}.yaml", *sorted((BOOKS / split).glob(f"{schema_id}_[0-9]*.yaml"))]:
+        if path.exists():
+            entries = together(entries, read_book(path, root).entries)
+    return FieldBook(f"the {split} book of {schema_id}", entries) if entries else FieldBook()
 
 
 def books_of(schema_id: str, root: Field, own: Path | None = None, *, shipped: bool) -> dict[str, FieldBook]:

@@ -13,6 +13,7 @@ import json
 import os
 import shutil
 import time
+from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -40,14 +41,17 @@ from training.base.pretrain import compiled_layers
 from training.base.tagging import IGNORED, UNTAGGED
 from training.failures import PairsUnfit
 from training.notes.synthesize import Pair
-from training.specialist.form import Form, ReportUnfit, foreign
+from training.specialist.form import Form, ReportUnfit
 from training.specialist.going_on import going_on, init_config
+from training.specialist.strain import strained
 from training.whole import changed_inputs, write_json
 
 CHECKPOINT_STEPS = 25
 """How many steps a kill costs at most; a checkpoint is the adapter, its optimizer and the place in the data."""
 EXAMPLES = 3
 """Reports that an adapter's metadata keeps: what serving guesses its drafts from (`service/engine/drafting.py`)."""
+RECENT = 4
+"""Reports, whose items are looked through for one that another report's list could wrongly have."""
 TARGETS = ["q_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
 """All projections but that of the keys: what queries look for is adapted, and a score depends on their product."""
 
@@ -60,7 +64,8 @@ class FinetunePlan:
     time, for bases of billions.
     ``compiled`` compiles the layers first, which takes a minute or two.
     ``lesson_weight`` weighs choosing, looking, naming and following (`training/base/objective.py`) against the report, ``form_weight`` form (`training/specialist/form.py`),
-    ``foreign_weight`` form in the reports of other notes, which a ``foreign_share`` of a batch's notes are given, for bases that have learned to look; for any other, only the report counts.
+    ``strain_weight`` form in reports under strain (`training/specialist/strain.py`), which a ``strain_share`` of a batch's notes are given, for bases that have learned to look;
+    for any other, only the report counts.
     """
 
     rank: int = 8
@@ -72,8 +77,8 @@ class FinetunePlan:
     max_length: int = 1280
     lesson_weight: float = 0.5
     form_weight: float = 10.0
-    foreign_weight: float = 2.0
-    foreign_share: float = 0.25
+    strain_weight: float = 5.0
+    strain_share: float = 0.375
     seed: int = 1
     bf16: bool = True
     qlora: bool = False
@@ -93,38 +98,43 @@ class FinetunePlan:
 
 
 def dataset(tokenizer: PreTrainedTokenizerBase, pairs: Iterable[Pair], max_length: int, asking: dict[str, Any] | None = None, form: Form | None = None) -> tuple[Dataset, int]:
-    """Token ids with the loss on the report only, a tag for each, and, where there is a lesson in form, the number of its mask; returns (dataset, number of pairs too long
+    """Token ids with the loss on the report only, a tag for each, and, where there is a lesson in form, the number of its mask and its report with items too many; returns (dataset, number of pairs too long
     to use). Raises: PairsUnfit when none is left.
     """
     encode = PairEncoder(tokenizer, asking=asking)
     rows: list[dict[str, list[Any]]] = []
-    too_long = 0
+    too_long, recent = 0, deque[str](maxlen=RECENT)
     for pair in pairs:
         encoded = encode(pair, tagged=True)
         if len(encoded.token_ids) > max_length:
             too_long += 1
             continue
         labels = [t if kept else IGNORED for t, kept in zip(encoded.token_ids, encoded.completion_mask, strict=True)]
-        try:
-            masks = [IGNORED] * encoded.prompt_length + form.places(pair.report) if form else []
-        except ReportUnfit as error:
-            raise PairsUnfit(f"pair {pair.id!r}: its report is not of the schema: {error}") from error
-        rows.append({"input_ids": encoded.token_ids, "labels": labels, "tags": encoded.tags, "masks": masks})
+        row: dict[str, list[Any]] = {"input_ids": encoded.token_ids, "labels": labels, "tags": encoded.tags, "masks": [], "overfull": [], "overfull_masks": []}
+        if form is not None:
+            try:
+                row["masks"] = [IGNORED] * encoded.prompt_length + form.places(pair.report)
+            except ReportUnfit as error:
+                raise PairsUnfit(f"pair {pair.id!r}: its report is not of the schema: {error}") from error
+            if longer := next(filter(None, (form.overfull(pair.report, other) for other in recent)), None):
+                row |= {"overfull": form.tokens(longer), "overfull_masks": form.places(longer)}
+            recent.appendleft(pair.report)
+        rows.append(row)
     if not rows:
         raise PairsUnfit(f"all {too_long} pairs are longer than {max_length} tokens; give a larger --max-length" if too_long else "there are no pairs")
     return Dataset.from_list(rows), too_long
 
 
-def collate(rows: list[dict[str, list[Any]]], foreign_share: float = 0.0) -> dict[str, Tensor]:
-    """Right-padded (rows, length) batches without an attention mask; those of reports under other notes, where there is a lesson in form, are named ``foreign_...``.
+def collate(rows: list[dict[str, list[Any]]], strain_share: float = 0.0) -> dict[str, Tensor]:
+    """Right-padded (rows, length) batches without an attention mask; those of reports under strain, where there is a lesson in form, are named ``strained_...``.
 
     Nothing looks at what is padded on the right: a report is causal, and a prompt's mask ends with the prompt. The positions are what trl counts tokens by.
     """
     names = ("input_ids", "labels", "tags", "masks") if rows[0]["masks"] else ("input_ids", "labels", "tags")
     batch = _padded(rows, names)
     batch["position_ids"] = torch.arange(batch["input_ids"].size(1))[None].expand(len(rows), -1)
-    if "masks" in names and (others := list(foreign(rows, foreign_share))):
-        batch |= {f"foreign_{name}": padded for name, padded in _padded(others, ("input_ids", "labels", "masks")).items()}
+    if "masks" in names and (others := list(strained(rows, strain_share))):
+        batch |= {f"strained_{name}": padded for name, padded in _padded(others, ("input_ids", "labels", "masks")).items()}
     return batch
 
 
@@ -150,7 +160,7 @@ class CompletionTrainer(SFTTrainer):
     trl's own loss takes log-probabilities, entropy and the best token of every place: a third of a step at this width.
     """
 
-    lesson_weight = form_weight = foreign_weight = 0.0
+    lesson_weight = form_weight = strain_weight = 0.0
     may_stand: Tensor | None = None
     """The masks of the lesson in form, by number: (masks, vocab_size) bool."""
     compiled: Callable[..., Any] | None = None
@@ -178,12 +188,12 @@ class CompletionTrainer(SFTTrainer):
         return loss
 
     def _form(self, plain: Any, backbone: Callable[..., Any], inputs: dict[str, Tensor], hidden: Tensor) -> Tensor:
-        """The weighed loss in form: of the notes' own reports, and of those under other notes."""
+        """The weighed loss in form: of the notes' own reports, and of those under strain."""
         table = self.may_stand = self.may_stand.to(hidden.device)  # type: ignore[union-attr]
         found = self.form_weight * form_loss(plain, hidden, inputs["labels"], inputs["masks"], table)
-        others = {name: inputs[f"foreign_{name}"] for name in ("input_ids", "labels", "masks") if f"foreign_{name}" in inputs}
+        others = {name: inputs[f"strained_{name}"] for name in ("input_ids", "labels", "masks") if f"strained_{name}" in inputs}
         if others:
-            found = found + self.foreign_weight * form_loss(plain, read(plain, backbone, others).last_hidden_state, others["labels"], others["masks"], table)
+            found = found + self.strain_weight * form_loss(plain, read(plain, backbone, others).last_hidden_state, others["labels"], others["masks"], table)
         return found
 
 
@@ -237,9 +247,9 @@ def finetune(base: str, pairs: Iterable[Pair], output: Path, plan: FinetunePlan,
     data, too_long = dataset(tokenizer, pairs, plan.max_length, asking, form)
     trainer = CompletionTrainer(
         model=model, args=arguments(plan, work, device), train_dataset=data, processing_class=tokenizer, peft_config=plan.lora() if init is None else None,
-        data_collator=partial(collate, foreign_share=plan.foreign_share),
+        data_collator=partial(collate, strain_share=plan.strain_share),
     )  # fmt: skip
-    trainer.lesson_weight, trainer.form_weight, trainer.foreign_weight = plan.lesson_weight, plan.form_weight, plan.foreign_weight
+    trainer.lesson_weight, trainer.form_weight, trainer.strain_weight = plan.lesson_weight, plan.form_weight, plan.strain_weight
     trainer.may_stand = None if form is None else form.table()
     if plan.compiled:
         trainer.compiled = compiled_layers(trainer.model.get_base_model(), device)  # type: ignore[union-attr, operator]

@@ -2,17 +2,16 @@
 
 A report without a mask breaks its schema where the model is torn: "at_" was written for a status that is on track, and "track" follows. The right reports do not teach
 against it, because in them nobody is torn. So the mask that serves teaches, too: at every token, what the model gives to all that the schema forbids there is held
-against it, in the right report of a note and in the report of another note, which contradicts it from its first value to its last. Of a list whose items must differ no item
+against it, in the right report of a note and in reports under strain (`training.specialist.strain`). Of a list whose items must differ no item
 goes on as an earlier one does from the choice where the two part: stricter than the schema, which lets the same policy pass and fail, because what is told twice is nearly always
 a mistake.
 
-Owns what may come next at each token of a report, and the rows of other notes' reports; the loss is `training.base.objective.form_loss`.
+Owns what may come next at each token of a report, and what a report with items too many is; the loss is `training.base.objective.form_loss`.
 """
 
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -26,7 +25,6 @@ from schemas.validation import ReportValidator
 from service.engine.matcher import Matcher
 from service.errors import MatcherFailed
 from service.grammars.grammar import Grammars
-from training.base.tagging import IGNORED
 
 LONGEST_SPELLING = 32
 """Characters of the longest token that is looked for."""
@@ -48,10 +46,14 @@ class Form:
         self._spelled = {self._backend.decode([number]): number for number in range(min(vocab_size, self._backend.get_vocab_size()))}
         self._numbers: dict[bytes, int] = {}
 
+    def tokens(self, report: str) -> list[int]:
+        """The tokens of a report and of its end."""
+        return [*self._backend.encode(report, add_special_tokens=False).ids, self._end]
+
     def places(self, report: str) -> list[int]:
         """For each token of a canonical report, and for its end, the row of `table` that says what may stand there. Raises: ReportUnfit."""
         encoded = self._backend.encode(report, add_special_tokens=False)
-        tokens, matcher, found = [*encoded.ids, self._end], self._grammar.fresh(), []
+        tokens, matcher, found = self.tokens(report), self._grammar.fresh(), []
         repeating = self._repeating(report, encoded.offsets)
         for place, token in enumerate(tokens):
             allowed = matcher.allowed().copy()
@@ -62,6 +64,23 @@ class Form:
             if token != self._end:
                 _follow(matcher, token)
         return found
+
+    def overfull(self, report: str, other: str) -> str | None:
+        """The report with the items of another one that are not told in it, in its lists whose items must differ, as many as the schema lets in; None where that is the report."""
+        own, further = json.loads(report), dict(_named(json.loads(other)))
+        for place, items in _named(own):
+            for item in further.get(place, ()):
+                if all(_opening(item) != _opening(told) for told in items) and not self._breaks(own, items, [*items, item]) and self._breaks(own, items, [item, item]):
+                    items.append(item)
+        text = canonical_json(own)
+        return None if text == report else text
+
+    def _breaks(self, report: Any, items: list[Any], others: list[Any]) -> bool:
+        """Whether the report breaks its schema with other items in one of its lists."""
+        kept, items[:] = items[:], others
+        broken = bool(self._judge.violations(report))
+        items[:] = kept
+        return broken
 
     def table(self) -> Tensor:
         """(masks, vocab_size) bool: the tokens that may stand at a place of that number."""
@@ -97,6 +116,20 @@ def _follow(matcher: Matcher, token: int) -> None:
         raise ReportUnfit(str(error)) from error
 
 
+def _named(value: Any, place: str = "") -> Iterator[tuple[str, list[Any]]]:
+    """Each list of an instance that no list holds, with its JSON Pointer."""
+    if isinstance(value, list):
+        yield place, value
+    elif isinstance(value, dict):
+        for name, inner in value.items():
+            yield from _named(inner, f"{place}/{name}")
+
+
+def _opening(item: Any) -> Any:
+    """What an item says first."""
+    return next(iter(item.values()), None) if isinstance(item, dict) else item
+
+
 def _lists(value: Any, at: int) -> Iterator[tuple[list[Any], list[tuple[int, int]]]]:
     """Each list of an instance with the characters of its items, in the canonical text of the instance that begins at ``at``."""
     if isinstance(value, dict):
@@ -112,12 +145,3 @@ def _lists(value: Any, at: int) -> Iterator[tuple[list[Any], list[tuple[int, int
             spans.append((at, at + len(canonical_json(inner))))
             at = spans[-1][1]
         yield value, spans
-
-
-def foreign(rows: Sequence[dict[str, list[int]]], share: float) -> Iterator[dict[str, list[int]]]:
-    """A share of the rows' notes with the reports of the rows after them; ``input_ids``, ``labels`` and ``masks`` as in the rows, IGNORED in the prompt."""
-    for place in range(math.ceil(len(rows) * share) if len(rows) > 1 else 0):
-        note, other = (rows[i] for i in (place, (place + 1) % len(rows)))
-        prompt, before = (sum(label == IGNORED for label in row["labels"]) for row in (note, other))
-        head = [IGNORED] * prompt
-        yield {"input_ids": note["input_ids"][:prompt] + other["input_ids"][before:], "labels": head + other["labels"][before:], "masks": head + other["masks"][before:]}
