@@ -148,6 +148,24 @@ def test_what_is_wrong_in_a_field_book_is_named_with_its_line(text: str, why: st
         read_book(tmp_path / "book.yaml", read_fields(SMALL))
 
 
+def test_the_books_of_several_authors_are_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("training.specialist.fieldbook.BOOKS", tmp_path)
+    (tmp_path / "train").mkdir()
+    for name, text in {
+        "delivery": '"/code":\n  title: {en: "code"}\n  en: ["it is {v}"]\n"/fragile":\n  members: {"true": {en: {words: ["frail"], clauses: ["mind the glass"]}}}\n',
+        "delivery_2": '"/code":\n  title: {en: "number"}\n  en: ["called {v}", "it is {v}"]\n  es: ["es {v}"]\n"/fragile":\n  members: {"true": {en: {clauses: ["it may break"]}}}\n',
+        "delivery_van": '"/code":\n  en: ["of another schema {v}"]\n',
+    }.items():
+        (tmp_path / "train" / f"{name}.yaml").write_text(text, "utf-8")
+    book = books_of("delivery", read_fields(SMALL), shipped=True)["train"]
+    assert book.of("/code", "en") == ["it is {v}", "called {v}"] and book.of("/code", "es") == ["es {v}"]
+    assert book.entries["/code"]["title"] == {"en": "code"}, "the first author's"
+    assert book.of("/fragile", "en", "members", "true", "clauses") == ["mind the glass", "it may break"]
+    (tmp_path / "train" / "delivery_3.yaml").write_text('"/code":\n  en: ["no slot"]\n', "utf-8")
+    with pytest.raises(PhrasebookError, match=r"delivery_3\.yaml, line 1"):
+        books_of("delivery", read_fields(SMALL), shipped=True)
+
+
 @pytest.mark.parametrize("name", WITH_BOOKS)
 def test_the_shipped_books_share_no_wording(name: str) -> None:
     root = specialty(name).root
