@@ -88,6 +88,9 @@ def _views(root: Schema | None, node: Schema, seen: set[int] | None = None) -> I
         yield from _views(root, branch, seen)
 
 
+_NAMING = frozenset(("properties", "patternProperties", "additionalProperties"))
+
+
 def leaves(instance: Json, path: tuple[str | int, ...] = ()) -> Iterator[tuple[str, Scalar]]:
     """Each scalar (string, number, boolean or null) of an instance with its JSON Pointer, in document order."""
     if isinstance(instance, dict):
@@ -106,14 +109,49 @@ def kind_at(schema: Schema, path: str) -> Kind:
     Raises:
         ValueError: the path is not a JSON Pointer.
     """
-    nodes = [schema]
-    for part in parts_of(path):
+    return Kinds(schema).at(path)
+
+
+class Kinds:
+    """`kind_at` for the leaves of one schema: what describes a place, and all items of a list alike, is found once."""
+
+    def __init__(self, schema: Schema) -> None:
+        self._schema = schema
+        self._places: dict[tuple[int, ...], _Place] = {}
+        self._root = self._place([schema])
+
+    def at(self, path: str) -> Kind:
+        place = self._root
+        for part in parts_of(path):
+            key = place.key(part)
+            if key not in place.below:
+                place.below[key] = self._place([sub for view in place.views for sub in _step(view, part)])
+            place = place.below[key]
+        return place.kind
+
+    def _place(self, nodes: list[Schema]) -> _Place:
+        known = {id(node): node for node in nodes}
+        key = tuple(known)
+        if key not in self._places:
+            self._places[key] = _Place(self._schema, list(known.values()))
+        return self._places[key]
+
+
+class _Place:
+    """What describes one place of an instance. ``below``: the places of its members and items that were asked for."""
+
+    def __init__(self, schema: Schema, nodes: list[Schema]) -> None:
         seen: set[int] = set()
-        steps = {id(sub): sub for node in nodes for view in _views(schema, node, seen) for sub in _step(view, part)}
-        nodes = list(steps.values())
-    kinds = [kind for node in nodes for view in _views(schema, node) if (kind := _told(view))]
-    inferred = (grounding(node, schema) for node in nodes if isinstance(dereferenced(schema, node), dict))
-    return kinds[0] if kinds else next(inferred, "extract")
+        self.views = [view for node in nodes for view in _views(schema, node, seen)]
+        self.below: dict[str, _Place] = {}
+        self._first_alike = None if any(view.keys() & _NAMING for view in self.views) else max((len(view.get("prefixItems", ())) for view in self.views), default=0)
+        told = (kind for view in self.views if (kind := _told(view)))
+        inferred = (grounding(node, schema) for node in nodes if isinstance(dereferenced(schema, node), dict))
+        self.kind: Kind = next(told, None) or next(inferred, "extract")
+
+    def key(self, part: str) -> str:
+        """The same for parts below which the same is said: the items of a list beyond those that have a schema each."""
+        return "*" if self._first_alike is not None and part.isascii() and part.isdigit() and int(part) >= self._first_alike else part
 
 
 def _step(node: dict[str, Json], part: str) -> Iterator[Schema]:

@@ -17,7 +17,7 @@ from enum import Enum
 from functools import cache, cached_property
 
 from schemas.canonical import Json
-from schemas.grounding import Kind, Scalar, kind_at, leaves
+from schemas.grounding import Kind, Kinds, Scalar, leaves
 from schemas.nodes import Schema
 from schemas.reading.clock import moments, times
 from schemas.reading.dates import Told, date_mentions
@@ -99,11 +99,11 @@ class Attestor:
     """`attest` for the leaves of one schema and the same texts, as often as wanted; what was looked up once is kept."""
 
     def __init__(self, schema: Schema, texts: Mapping[str, str]) -> None:
-        self._schema, self._finder = schema, _Finder(texts)
+        self._kinds, self._finder = Kinds(schema), _Finder(texts)
 
     def attest(self, found: Iterable[tuple[str, Scalar]]) -> tuple[Evidence, ...]:
         """The evidence of leaves, given as JSON Pointer and value, in the order of the report."""
-        return _chosen([_candidates(self._finder, pointer, value, kind_at(self._schema, pointer)) for pointer, value in found])
+        return _chosen([_candidates(self._finder, pointer, value, self._kinds.at(pointer)) for pointer, value in found])
 
 
 @dataclass(frozen=True, slots=True)

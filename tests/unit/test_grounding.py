@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import pytest
 
 from schemas.catalog import Catalog
-from schemas.grounding import KindUnknown, grounding, kind_at, leaves
+from schemas.grounding import Kinds, KindUnknown, grounding, kind_at, leaves
 
 SCHEMA: dict[str, Any] = {
     "type": "object",
@@ -108,3 +109,17 @@ def test_a_schema_whose_branches_multiply_is_walked_once() -> None:
     levels = {f"n{i}": {"type": "object", "properties": {"c": {"anyOf": [{"$ref": f"#/$defs/n{i + 1}"}, {"$ref": f"#/$defs/n{i + 1}"}]}}} for i in range(depth)}
     schema = {"$ref": "#/$defs/n0", "$defs": levels | {f"n{depth}": {"enum": ["a"]}}}
     assert kind_at(schema, "/c" * depth) == "classify"
+
+
+def test_what_describes_the_items_of_a_list_is_looked_up_once() -> None:
+    views = [{"items": {"type": "string", "x-grounding": "compose"}}, *({"items": {"type": "string"}} for _ in range(2000)), {"prefixItems": [{"x-grounding": "classify"}]}]
+    kinds = Kinds({"allOf": views})
+    assert kinds.at("/0") == "compose", "what stands first"
+    began = time.perf_counter()
+    assert {kinds.at(f"/{i}") for i in range(1, 2000)} == {"compose"}
+    assert time.perf_counter() - began < 1, "some four million steps, were they taken anew for each"
+
+
+def test_members_named_by_digits_are_no_items() -> None:
+    kinds = Kinds({"type": "object", "properties": {"1": {"x-grounding": "compose"}}, "additionalProperties": {"x-grounding": "classify"}})
+    assert [kinds.at(path) for path in ("/0", "/1", "/2", "/1")] == ["classify", "compose", "classify", "compose"]
