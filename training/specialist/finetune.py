@@ -184,7 +184,8 @@ class CompletionTrainer(SFTTrainer):
         (report, *lessons), _, hidden = losses(plain, backbone, inputs, layer)
         loss: Tensor = report + self.lesson_weight * torch.stack(lessons).sum()
         if self.may_stand is not None:
-            loss = loss + self._form(plain, backbone, inputs, hidden)
+            known = (1.0 - report.detach()).clamp(min=0.0)  # an adapter that begins from nothing learns its report first
+            loss = loss + known * self._form(plain, backbone, inputs, hidden)
         return loss
 
     def _form(self, plain: Any, backbone: Callable[..., Any], inputs: dict[str, Tensor], hidden: Tensor) -> Tensor:
