@@ -145,9 +145,9 @@ class _Place:
         self.views = [view for node in nodes for view in _views(schema, node, seen)]
         self.below: dict[str, _Place] = {}
         self._first_alike = None if any(view.keys() & _NAMING for view in self.views) else max((len(view.get("prefixItems", ())) for view in self.views), default=0)
-        told = (kind for view in self.views if (kind := _told(view)))
+        told = [kind for view in self.views if (kind := _told(view))]
         inferred = (grounding(node, schema) for node in nodes if isinstance(dereferenced(schema, node), dict))
-        self.kind: Kind = next(told, None) or next(inferred, "extract")
+        self.kind: Kind = told[0] if told else next(inferred, "extract")
 
     def key(self, part: str) -> str:
         """The same for parts below which the same is said: the items of a list beyond those that have a schema each."""

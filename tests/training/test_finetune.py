@@ -229,3 +229,18 @@ def test_an_adapter_goes_on_where_its_base_has_grown(base: Path, tmp_path: Path)
             assert float(found.abs().max()) < 1e-7, "five steps at next to no rate"
     with pytest.raises(AdapterUnfit, match="does not fit this base"):
         trained(tmp_path / "small", tmp_path / "three", init=tmp_path / "two")
+
+
+def test_form_is_taught_to_an_adapter_that_goes_on_and_to_no_beginner(base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tiny.save_base(base, prefix_lm=True, lookup_layer=1)
+    weigh, taught = CompletionTrainer._form, []
+
+    def form(self: CompletionTrainer, *given: Any) -> torch.Tensor:
+        taught.append(weigh(self, *given))
+        return taught[-1]
+
+    monkeypatch.setattr(CompletionTrainer, "_form", form)
+    trained(base, tmp_path / "one", lesson_weight=0.5)
+    assert not taught
+    trained(base, tmp_path / "two", init=tmp_path / "one", lesson_weight=0.5)
+    assert taught and all(loss.item() > 0 for loss in taught)

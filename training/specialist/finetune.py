@@ -65,7 +65,7 @@ class FinetunePlan:
     ``compiled`` compiles the layers first, which takes a minute or two.
     ``lesson_weight`` weighs choosing, looking, naming and following (`training/base/objective.py`) against the report, ``form_weight`` form (`training/specialist/form.py`),
     ``strain_weight`` form in reports under strain (`training/specialist/strain.py`), which a ``strain_share`` of a batch's notes are given, for bases that have learned to look;
-    for any other, only the report counts.
+    for any other, only the report counts. Form is taught to adapters that go on from another: it keeps one that begins from nothing from learning its reports (docs/training-log.md).
     """
 
     rank: int = 8
@@ -184,8 +184,7 @@ class CompletionTrainer(SFTTrainer):
         (report, *lessons), _, hidden = losses(plain, backbone, inputs, layer)
         loss: Tensor = report + self.lesson_weight * torch.stack(lessons).sum()
         if self.may_stand is not None:
-            known = (1.0 - report.detach()).clamp(min=0.0)  # an adapter that begins from nothing learns its report first
-            loss = loss + known * self._form(plain, backbone, inputs, hidden)
+            loss = loss + self._form(plain, backbone, inputs, hidden)
         return loss
 
     def _form(self, plain: Any, backbone: Callable[..., Any], inputs: dict[str, Tensor], hidden: Tensor) -> Tensor:
@@ -244,7 +243,8 @@ def finetune(base: str, pairs: Iterable[Pair], output: Path, plan: FinetunePlan,
         before = {name: value for name, value in json.loads((init / "metadata.json").read_text("utf-8")).items() if name != "examples"}
         model = going_on(model, init, plan.known(init))
     pairs = list(pairs)
-    form = Form(tokenizer, model.config.vocab_size, admitted) if plan.form_weight and plan.lesson_weight and getattr(model.config, "lookup_layer", None) is not None else None
+    taught = init is not None and plan.form_weight and plan.lesson_weight and getattr(model.config, "lookup_layer", None) is not None
+    form = Form(tokenizer, model.config.vocab_size, admitted) if taught else None
     data, too_long = dataset(tokenizer, pairs, plan.max_length, asking, form)
     trainer = CompletionTrainer(
         model=model, args=arguments(plan, work, device), train_dataset=data, processing_class=tokenizer, peft_config=plan.lora() if init is None else None,
