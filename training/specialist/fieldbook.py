@@ -154,7 +154,7 @@ def book_of(schema_id: str, split: str, root: Field) -> FieldBook:
     for path in [BOOKS / split / f"{schema_id}.yaml", *sorted((BOOKS / split).glob(f"{schema_id}_[0-9]*.yaml"))]:
         if path.exists():
             entries = together(entries, read_book(path, root).entries)
-    return FieldBook(f"the {split} book of {schema_id}", entries) if entries else FieldBook()
+    return FieldBook(str(BOOKS / split / f"{schema_id}.yaml"), entries) if entries else FieldBook()
 
 
 def books_of(schema_id: str, root: Field, own: Path | None = None, *, shipped: bool) -> dict[str, FieldBook]:
