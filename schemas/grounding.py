@@ -8,6 +8,7 @@ Owns the four kinds (`extract`: a verbatim span of the text; `normalize`: read i
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import cached_property
 from typing import Literal, get_args
 
 from schemas.canonical import Json
@@ -103,17 +104,8 @@ def leaves(instance: Json, path: tuple[str | int, ...] = ()) -> Iterator[tuple[s
         yield pointer(path), instance
 
 
-def kind_at(schema: Schema, path: str) -> Kind:
-    """The kind of the leaf at a JSON Pointer of an instance; a leaf that no subschema describes is `extract`.
-
-    Raises:
-        ValueError: the path is not a JSON Pointer.
-    """
-    return Kinds(schema).at(path)
-
-
 class Kinds:
-    """`kind_at` for the leaves of one schema: what describes a place, and all items of a list alike, is found once."""
+    """The kinds of the leaves of one schema's instances: what describes a place, and all items of a list alike, is found once."""
 
     def __init__(self, schema: Schema) -> None:
         self._schema = schema
@@ -121,6 +113,11 @@ class Kinds:
         self._root = self._place([schema])
 
     def at(self, path: str) -> Kind:
+        """The kind of the leaf at a JSON Pointer of an instance; a leaf that no subschema describes is `extract`.
+
+        Raises:
+            ValueError: the path is not a JSON Pointer.
+        """
         place = self._root
         for part in parts_of(path):
             key = place.key(part)
@@ -145,9 +142,14 @@ class _Place:
         self.views = [view for node in nodes for view in _views(schema, node, seen)]
         self.below: dict[str, _Place] = {}
         self._first_alike = None if any(view.keys() & _NAMING for view in self.views) else max((len(view.get("prefixItems", ())) for view in self.views), default=0)
+        self._schema, self._nodes = schema, nodes
+
+    @cached_property
+    def kind(self) -> Kind:
+        """Of a leaf that stands here; nobody asks it of an object or a list."""
         told = [kind for view in self.views if (kind := _told(view))]
-        inferred = (grounding(node, schema) for node in nodes if isinstance(dereferenced(schema, node), dict))
-        self.kind: Kind = told[0] if told else next(inferred, "extract")
+        inferred = (grounding(node, self._schema) for node in self._nodes if isinstance(dereferenced(self._schema, node), dict))
+        return told[0] if told else next(inferred, "extract")
 
     def key(self, part: str) -> str:
         """The same for parts below which the same is said: the items of a list beyond those that have a schema each."""

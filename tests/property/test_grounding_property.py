@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from schemas.catalog import Catalog
-from schemas.grounding import kind_at, leaves
+from schemas.grounding import Kinds, leaves
 from schemas.reading.clock import moments, times
 from schemas.reading.dates import dates
 from schemas.reading.numbers import numbers
@@ -135,7 +135,7 @@ def is_founded(value: Any, node: dict[str, Any], texts: tuple[str, ...]) -> bool
     judge = SecondJudge(node)
     if judge.violations(value):
         return False
-    kind = node.get("x-grounding") or kind_at(node, "")
+    kind = node.get("x-grounding") or Kinds(node).at("")
     if kind == "classify" or value is None:
         return True
     if node["type"] == "boolean":
@@ -160,7 +160,7 @@ def is_founded(value: Any, node: dict[str, Any], texts: tuple[str, ...]) -> bool
 def offered(node: dict[str, Any], texts: tuple[str, ...]) -> bool:
     judge, sources = SecondJudge(node), Sources(texts)
     if "pattern" in node or "format" in node:
-        if kind_at(node, "") == "normalize" and not all(map(judge.violations, sources.cased)):
+        if Kinds(node).at("") == "normalize" and not all(map(judge.violations, sources.cased)):
             return True
         return bool(sources.ids(lambda words: {word for word in words if not judge.violations(word)}, with_spaces=True))
     spans = ("".join(c[i:j]) for c in sources.chunks for i in range(len(c)) for j in range(i + 1, len(c) + 1))

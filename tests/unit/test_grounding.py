@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from schemas.catalog import Catalog
-from schemas.grounding import Kinds, KindUnknown, grounding, kind_at, leaves
+from schemas.grounding import Kinds, KindUnknown, grounding, leaves
 
 SCHEMA: dict[str, Any] = {
     "type": "object",
@@ -76,7 +76,7 @@ def test_an_unknown_annotation_is_an_error() -> None:
     ],
 )
 def test_the_kind_of_a_leaf_is_found_by_its_pointer(path: str, kind: str) -> None:
-    assert kind_at(SCHEMA, path) == kind
+    assert Kinds(SCHEMA).at(path) == kind
 
 
 def test_a_leaf_whose_name_fits_a_pattern_or_comes_with_another_has_its_kind() -> None:
@@ -86,7 +86,7 @@ def test_a_leaf_whose_name_fits_a_pattern_or_comes_with_another_has_its_kind() -
         "additionalProperties": {"type": "integer"},
         "dependentSchemas": {"a": {"properties": {"b": {"format": "date"}}}},
     }
-    assert [kind_at(schema, f"/{name}") for name in ("a", "risk_a", "said_a", "other", "b")] == ["extract", "classify", "compose", "normalize", "normalize"]
+    assert [Kinds(schema).at(f"/{name}") for name in ("a", "risk_a", "said_a", "other", "b")] == ["extract", "classify", "compose", "normalize", "normalize"]
 
 
 def test_leaves_come_in_document_order_with_their_pointers() -> None:
@@ -97,18 +97,18 @@ def test_leaves_come_in_document_order_with_their_pointers() -> None:
 def test_the_leaves_of_agent_status_are_annotated() -> None:
     schema = Catalog.load().get("agent_status").schema
     wanted = {"/usage/cost/amount": "normalize", "/incidents/3/title": "extract", "/agent_id": "extract", "/approval/status": "classify"}
-    assert {path: kind_at(schema, path) for path in wanted} == wanted
+    assert {path: Kinds(schema).at(path) for path in wanted} == wanted
 
 
 def test_a_leaf_of_a_recursive_schema_has_its_kind_at_any_depth() -> None:
-    assert kind_at(SCHEMA, "/tree/v") == kind_at(SCHEMA, "/tree/kids/0/kids/1/v") == "normalize"
+    assert Kinds(SCHEMA).at("/tree/v") == Kinds(SCHEMA).at("/tree/kids/0/kids/1/v") == "normalize"
 
 
 def test_a_schema_whose_branches_multiply_is_walked_once() -> None:
     depth = 60
     levels = {f"n{i}": {"type": "object", "properties": {"c": {"anyOf": [{"$ref": f"#/$defs/n{i + 1}"}, {"$ref": f"#/$defs/n{i + 1}"}]}}} for i in range(depth)}
     schema = {"$ref": "#/$defs/n0", "$defs": levels | {f"n{depth}": {"enum": ["a"]}}}
-    assert kind_at(schema, "/c" * depth) == "classify"
+    assert Kinds(schema).at("/c" * depth) == "classify"
 
 
 def test_what_describes_the_items_of_a_list_is_looked_up_once() -> None:

@@ -18,7 +18,7 @@ from datasketch import MinHash, MinHashLSH
 from schemas.admission import AdmittedSchema, SchemaRefused, admit
 from schemas.canonical import JsonInvalid, canonical_json, digest, in_schema_order, parse_json
 from schemas.catalog import Catalog, SchemaUnknown
-from schemas.grounding import KindUnknown, kind_at, leaves
+from schemas.grounding import Kinds, KindUnknown, leaves
 from schemas.nodes import Schema
 from schemas.validation import Judge, ReportValidator, SecondJudge
 from training.gates.founding import can_be_read, founded_on_text, is_date
@@ -97,16 +97,18 @@ def judged_by(judge_of: Callable[[Schema], Judge]) -> Gate:
 
 def verbatim(pair: Pair, schema: AdmittedSchema) -> Iterator[str]:
     """Every text leaf of kind ``extract`` stands in the supplied text, letter by letter."""
+    kinds = Kinds(schema.schema)
     for path, value in _texts(pair):
-        if kind_at(schema.schema, path) == "extract" and value not in pair.text:
+        if kinds.at(path) == "extract" and value not in pair.text:
             yield f"{path}: {value!r} is not in the text"
 
 
 def named(pair: Pair, schema: AdmittedSchema) -> Iterator[str]:
     """Every e-mail address and hyphened identifier, whatever its leaf's kind, stands in the supplied text."""
+    kinds = Kinds(schema.schema)
     for path, value in _texts(pair):
         is_name = _EMAIL.fullmatch(value) or (
-            _IDENTIFIER.fullmatch(value) and kind_at(schema.schema, path) != "classify"
+            _IDENTIFIER.fullmatch(value) and kinds.at(path) != "classify"
         )
         if is_name and value not in pair.text:
             yield f"{path}: the identifier {value!r} is not in the text"

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from schemas.canonical import Json
-from schemas.grounding import kind_at, leaves
+from schemas.grounding import Kinds, leaves
 from training.gates.reading import number_can_be_read
 from training.gates.reading_dates import moment_can_be_read
 
@@ -19,10 +19,11 @@ _DATE = re.compile(r"\d{4}-\d{2}-\d{2}(?![\w.-])|\d{4}-\d{2}-\d{2}(?=[Tt])")
 
 def founded_on_text(predicted: Json, schema: dict[str, Any]) -> Iterator[tuple[str, str | int | float]]:
     """(pointer, value) of the leaves that must come from the text: those of grounding `extract` and `normalize`."""
+    kinds = Kinds(schema)
     for where, value in leaves(predicted):
         if value is None or isinstance(value, bool):
             continue
-        if kind_at(schema, where) in ("extract", "normalize"):
+        if kinds.at(where) in ("extract", "normalize"):
             yield where, value
 
 

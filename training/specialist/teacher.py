@@ -17,7 +17,7 @@ from typing import Any
 import httpx
 
 from schemas.canonical import Json, parse_json
-from schemas.grounding import kind_at, leaves
+from schemas.grounding import Kinds, leaves
 from schemas.reading.numbers import numbers
 from training.gates.reading import number_can_be_read
 from training.gates.reading_dates import moment_can_be_read
@@ -145,9 +145,10 @@ def objections(pair: Pair, said: str) -> Iterator[tuple[str, str]]:
 def _leaves(pair: Pair) -> Iterator[tuple[str, Json]]:
     """Each told leaf with its grounding; of a schema that the pair brings along."""
     assert pair.schema is not None, "a pair of a specialist brings its schema"
+    kinds = Kinds(pair.schema)
     for where, value in leaves(parse_json(pair.report)):
         if value is not None:
-            yield kind_at(pair.schema, where), value
+            yield kinds.at(where), value
 
 
 def _verbatim(pair: Pair) -> Iterator[str]:
